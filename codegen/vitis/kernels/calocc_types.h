@@ -1,0 +1,106 @@
+#ifndef CALOCC_TYPES_H_
+#define CALOCC_TYPES_H_
+
+// What all kernels share.
+//
+// Conventions of the library:
+// * A tensor travels row-major; a beat is `nnet::array<T, lanes>`, `lanes` consecutive elements,
+//   and `lanes` divides the last axis.
+// * A kernel is one flattened loop with a static bound; one iteration is one cycle. All state is
+//   local to the call, so every call handles exactly one event.
+// * `style=frp` asks for a pipeline that delivers its last results even when no further input
+//   arrives. FIFO depths are computed under that assumption; a stalling pipeline could hold back
+//   beats that another branch of the graph is waiting for.
+// * Memories up to `lutram_depth` words are distributed RAM, deeper ones block RAM.
+
+#include "ap_fixed.h"
+#include "ap_int.h"
+#include "hls_stream.h"
+#include "nnet_types.h" // expects the ap_* types to be declared
+
+// Counts loop iterations in software when CALOCC_COUNT is defined; nothing otherwise.
+#ifdef CALOCC_COUNT
+#define CALOCC_TICK() ++nnet::ticks()
+#else
+#define CALOCC_TICK() ((void)0)
+#endif
+
+namespace nnet {
+
+#ifdef CALOCC_COUNT
+// The number of loop iterations executed so far by all kernels of this library.
+inline unsigned long &ticks() {
+    static unsigned long count = 0;
+    return count;
+}
+#endif
+
+// The deepest memory that is still cheaper in LUTs than as half a block RAM, in words.
+static const unsigned lutram_depth = 128;
+
+// Memories for constants. UltraScale+ UltraRAM starts as zeros: `uram` weights have to be written
+// at run time.
+enum class storage { lutram, bram, uram };
+
+// A position on the last axis, handed to epilogues and element functions. Converts to the plain
+// channel number. A table declared [channels / lanes][lanes] with its second dimension
+// partitioned and indexed [fold][lane] gives each lane its own bank; indexing a flat table by
+// number needs a division by `lanes` to find the bank unless `lanes` is a power of two.
+struct channel {
+    unsigned fold;
+    unsigned lane;
+    unsigned lanes;
+    operator unsigned() const { return fold * lanes + lane; }
+};
+
+// The epilogue that only converts to the element type of the output.
+template <class result_T> struct identity {
+    template <class T> static result_T apply(const T &x, unsigned) {
+        #pragma HLS INLINE
+        return result_T(x);
+    }
+};
+
+// Sums of exact products w * x.
+//
+// Synthesis adds in accum_T. In simulation a product in ap_fixed takes about 14 ns, one of native
+// integers 0.4 ns, so there mantissas are added and turned into accum_T at the end; both wrap
+// alike if accum_T should be too narrow. CALOCC_FIXED_SUMS selects ap_fixed in simulation too.
+template <class accum_T, class w_T, class x_T> struct products {
+    static const int frac = (w_T::width - w_T::iwidth) + (x_T::width - x_T::iwidth);
+    static const int spare = (accum_T::width - accum_T::iwidth) - frac;
+    static_assert(spare >= 0, "accum_t must have all fraction bits of a product");
+
+#if defined(__SYNTHESIS__) || defined(CALOCC_FIXED_SUMS)
+    typedef accum_T sum_t;
+    static sum_t product(const w_T &w, const x_T &x) {
+        #pragma HLS INLINE
+        return w * x;
+    }
+    static accum_T total(const sum_t &sum) {
+        #pragma HLS INLINE
+        return sum;
+    }
+#else
+    static_assert(accum_T::width < 64 && w_T::width + x_T::width < 64,
+                  "simulation adds in 64 bits; define CALOCC_FIXED_SUMS");
+    typedef long long sum_t;
+    static sum_t product(const w_T &w, const x_T &x) {
+        return static_cast<sum_t>(w.V) * static_cast<sum_t>(x.V);
+    }
+    static accum_T total(sum_t sum) {
+        accum_T result;
+        result.range() = ap_int<64>(sum * (1LL << spare));
+        return result;
+    }
+#endif
+};
+
+// Compile-time maximum.
+template <unsigned A, unsigned B> struct max_of {
+    static const unsigned value = A > B ? A : B;
+};
+
+} // namespace nnet
+
+#endif

@@ -1,0 +1,89 @@
+"""FPGAs and cards that designs are made for: one TOML file each, beside this module.
+
+The numbers are those of the whole FPGA. What a card's static shell occupies is not subtracted;
+budgets are fractions of the whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from calocc.compiler.diagnostics import CaloccError
+
+_DIRECTORY = Path(__file__).parent
+
+
+@dataclass(eq=False)
+class UnknownDevice(CaloccError):
+    """No device has this name."""
+
+    name: str
+
+    @property
+    def where(self) -> str:
+        return f"device {self.name!r}"
+
+    @property
+    def what(self) -> str:
+        return "there is no device of this name"
+
+    @property
+    def hint(self) -> str:
+        known = device_names()
+        close = difflib.get_close_matches(self.name.lower(), known, n=1, cutoff=0.5)
+        guess = f"did you mean {close[0]!r}? " if close else ""
+        return f"{guess}known devices: {', '.join(known)}"
+
+
+@dataclass(frozen=True)
+class Slr:
+    """What one die (super logic region) of an FPGA offers."""
+
+    dsp: int
+    """DSP slices (DSP48E1 or DSP48E2)."""
+    bram18: int
+    """Block RAMs of 18 Kib; a block RAM tile counts as two."""
+    uram: int
+    """UltraRAMs of 288 Kib."""
+    lut: int
+    """Six-input look-up tables."""
+    ff: int
+    """Flip-flops."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """An FPGA and the clock designs for it aim at unless told otherwise.
+
+    `dsp`, `bram18`, `uram`, `lut` and `ff` are the sums over `slr`, in the units of `Slr`.
+    """
+
+    name: str
+    part: str
+    """The part as Vitis and Vivado name it."""
+    clock_mhz: float
+    dsp: int
+    bram18: int
+    uram: int
+    lut: int
+    ff: int
+    slr: tuple[Slr, ...]
+    """The dies from the bottom up; one for a monolithic FPGA."""
+
+
+def device_names() -> tuple[str, ...]:
+    """The names `load_device` knows, sorted."""
+    return tuple(sorted(path.stem for path in _DIRECTORY.glob("*.toml")))
+
+
+def load_device(name: str) -> Device:
+    """The device called `name`; raises UnknownDevice."""
+    if name not in device_names():
+        raise UnknownDevice(name)
+    with (_DIRECTORY / f"{name}.toml").open("rb") as file:
+        fields = tomllib.load(file)
+    slr = tuple(Slr(**each) for each in fields.pop("slr"))
+    return Device(name=name, slr=slr, **fields)

@@ -1,0 +1,1 @@
+"""Importers of Keras layers: one function per layer, registered by class name."""

@@ -1,0 +1,207 @@
+"""Dense and convolution layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.ir import SSAValue
+
+from calocc.compiler.keras.config import LayerConfig
+from calocc.compiler.keras.layers.activation import activate
+from calocc.compiler.keras.layers.registry import (
+    Builder,
+    UnsupportedLayer,
+    keras_layer,
+    single,
+)
+from calocc.dialects.qnn.conv import ConvOp
+from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.elementwise import AddOp
+from calocc.dialects.qnn.movement import ReshapeOp
+from calocc.dialects.qnn.op import shape_of
+from calocc.dialects.qnn.quantizers import Quantizer, promote_kernel
+from calocc.dialects.qnn.windows import Padding, Window
+
+Floats = NDArray[Any]
+
+
+def quantizers(config: LayerConfig) -> tuple[Quantizer | None, Quantizer | None]:
+    """The kernel's and the bias's quantizer; plain Keras layers have none."""
+    kernel = config.take_quantizer("kernel_quantizer")
+    bias = config.take_quantizer("bias_quantizer")
+    return (None if kernel is None else promote_kernel(kernel)), bias
+
+
+def finish_linear(
+    builder: Builder, config: LayerConfig, y: SSAValue, bias: SSAValue | None
+) -> SSAValue:
+    """Bias and activation behind a product."""
+    if bias is not None:
+        y = builder.add(config, AddOp((y, bias), layer=config.layer.name))
+    return activate(builder, config, y, config.take_activation("activation"))
+
+
+def expect_size(config: LayerConfig, key: str, size: int) -> None:
+    """The declared number of outputs is that of the stored weights."""
+    if (declared := config.take_int(key)) != size:
+        raise UnsupportedLayer(
+            config.layer.name,
+            config.layer.class_name,
+            f"{key}={declared}, but the stored weights have {size}",
+            "save the model again: its config and its weights disagree",
+        )
+
+
+def _bias(builder: Builder, config: LayerConfig, quantizer: Quantizer | None) -> SSAValue | None:
+    if not config.take_bool("use_bias", True):
+        return None
+    return builder.weight(config, "bias", config.layer.weight("bias"), quantizer)
+
+
+@keras_layer("Dense", "QDense")
+def dense(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
+    """Matrix product over the last axis, bias, activation."""
+    kernel = config.layer.weight("kernel")
+    kernel_quantizer, bias_quantizer = quantizers(config)
+    expect_size(config, "units", kernel.shape[-1])
+    weights = builder.weight(config, "kernel", kernel, kernel_quantizer)
+    product = DenseOp(single(config, inputs), weights, layer=config.layer.name)
+    y = builder.add(config, product)
+    return finish_linear(builder, config, y, _bias(builder, config, bias_quantizer))
+
+
+def window_of(
+    config: LayerConfig, image: tuple[int, ...], size: tuple[int, int], strides: tuple[int, int]
+) -> Window:
+    """The window of a layer over an image (H, W, C) under its `padding`."""
+    padding = config.take_str("padding", "valid", ("valid", "same"))
+    if padding == "same":
+        return Window.same(image[0], image[1], size, strides)
+    return Window(*size, strides, Padding())
+
+
+def require_rank(config: LayerConfig, x: SSAValue, rank: int) -> tuple[int, ...]:
+    """The operand's shape without batch, which must have `rank` axes."""
+    shape = shape_of(x)
+    if len(shape) != rank:
+        raise UnsupportedLayer(
+            config.layer.name,
+            config.layer.class_name,
+            f"its operand has the shape {shape}, it takes {rank} axes besides the batch",
+            "reshape the operand in the model",
+        )
+    return shape
+
+
+def _expect_plain_convolution(config: LayerConfig, ones: tuple[int, ...]) -> None:
+    config.expect_default("data_format", "channels_last")
+    config.expect_default("dilation_rate", ones)
+    config.expect_default("groups", 1)
+    config.expect_default("mask", None)
+
+
+def _convolve(
+    builder: Builder, config: LayerConfig, x: SSAValue, kernel: SSAValue
+) -> SSAValue:
+    size = config.take_pair("kernel_size")
+    window = window_of(config, shape_of(x), size, config.take_pair("strides", (1, 1)))
+    if shape_of(kernel)[:2] != size:
+        raise UnsupportedLayer(
+            config.layer.name,
+            config.layer.class_name,
+            f"kernel_size={size}, but the stored kernel is {shape_of(kernel)}",
+            "save the model again: its config and its weights disagree",
+        )
+    return builder.add(config, ConvOp(x, kernel, window, layer=config.layer.name))
+
+
+@keras_layer("Conv2D", "QConv2D")
+def conv2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
+    """2-D convolution, bias, activation."""
+    x = single(config, inputs)
+    require_rank(config, x, 3)
+    _expect_plain_convolution(config, (1, 1))
+    kernel = config.layer.weight("kernel")
+    expect_size(config, "filters", kernel.shape[-1])
+    kernel_quantizer, bias_quantizer = quantizers(config)
+    weights = builder.weight(config, "kernel", kernel, kernel_quantizer)
+    y = _convolve(builder, config, x, weights)
+    return finish_linear(builder, config, y, _bias(builder, config, bias_quantizer))
+
+
+@keras_layer("Conv1D", "QConv1D")
+def conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
+    """1-D convolution: an image of one row."""
+    x = single(config, inputs)
+    length, channels = require_rank(config, x, 2)
+    _expect_plain_convolution(config, (1,))
+    kernel = config.layer.weight("kernel")
+    expect_size(config, "filters", kernel.shape[-1])
+    kernel_quantizer, bias_quantizer = quantizers(config)
+    name = config.layer.name
+    (size,), (stride,) = config.take_ints("kernel_size", 1), config.take_ints("strides", 1, (1,))
+    weights = builder.weight(config, "kernel", kernel[None], kernel_quantizer)
+    image = builder.add(config, ReshapeOp(x, (1, length, channels), name))
+    window = window_of(config, (1, length, channels), (1, size), (1, stride))
+    y = builder.add(config, ConvOp(image, weights, window, layer=name))
+    y = builder.add(config, ReshapeOp(y, shape_of(y)[1:], name))
+    return finish_linear(builder, config, y, _bias(builder, config, bias_quantizer))
+
+
+@keras_layer("QConv2DBatchnorm")
+def conv2d_batchnorm(
+    builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
+) -> SSAValue:
+    """2-D convolution with the batch normalisation folded into kernel and bias before they are
+    quantized."""
+    x = single(config, inputs)
+    require_rank(config, x, 3)
+    _expect_plain_convolution(config, (1, 1))
+    _expect_plain_folding(config)
+    kernel, bias = folded(config)
+    expect_size(config, "filters", kernel.shape[-1])
+    kernel_quantizer, bias_quantizer = quantizers(config)
+    weights = builder.weight(config, "kernel", kernel, kernel_quantizer)
+    y = _convolve(builder, config, x, weights)
+    offset = builder.weight(config, "bias", bias, bias_quantizer)
+    return finish_linear(builder, config, y, offset)
+
+
+def _expect_plain_folding(config: LayerConfig) -> None:
+    """Both folding modes and all training parameters coincide at inference."""
+    expect_plain_normalisation(config, 3)
+    config.expect_default("renorm_clipping", None)
+    config.expect_default("adjustment", None)
+    config.ignore("renorm_momentum", "ema_freeze_delay", "folding_mode")
+
+
+def expect_plain_normalisation(config: LayerConfig, rank: int) -> None:
+    """A batch normalisation over the last of `rank` axes, as it is at inference."""
+    axis = config.take("axis", -1)
+    if axis not in (-1, rank, [-1], [rank]):
+        layer, advice = config.layer, "normalise over the last axis"
+        reason = f"axis={axis} is not the channel axis"
+        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+    config.expect_default("renorm", False)
+    config.expect_default("virtual_batch_size", None)
+    config.ignore("fused")
+
+
+def folded(config: LayerConfig) -> tuple[Floats, Floats]:
+    """Kernel and bias of QConv2DBatchnorm at inference, in float32 as QKeras computes them.
+
+    inv = gamma / sqrt(variance + epsilon); kernel * inv; inv * (bias - mean) + beta.
+    """
+    layer = config.layer
+    epsilon = np.float32(config.take_float("epsilon", 1e-3))
+    inverse = 1 / np.sqrt(layer.weight("moving_variance") + epsilon)
+    if config.take_bool("scale", True):
+        inverse = inverse * layer.weight("gamma")
+    bias = layer.weight("bias") if config.take_bool("use_bias", True) else np.float32(0)
+    offset = inverse * (bias - layer.weight("moving_mean"))
+    if config.take_bool("center", True):
+        offset = offset + layer.weight("beta")
+    return layer.weight("kernel") * inverse, offset

@@ -1,0 +1,178 @@
+"""Which function imports which Keras class, and what importers work with."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+from xdsl.ir import Block, SSAValue
+from xdsl.utils.exceptions import VerifyException
+
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.keras.config import LayerConfig
+from calocc.dialects.fixed.format import Format
+from calocc.dialects.qnn.constant import ConstantOp
+from calocc.dialects.qnn.op import QnnOp
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantizers import Quantizer, parse
+
+
+@dataclass(eq=False)
+class UnknownLayer(CaloccError):
+    """No importer knows the class of a layer."""
+
+    layer: str
+    class_name: str
+
+    @property
+    def where(self) -> str:
+        return f"layer {self.layer!r} ({self.class_name})"
+
+    @property
+    def what(self) -> str:
+        return "this class of layer is not known"
+
+    @property
+    def hint(self) -> str:
+        close = difflib.get_close_matches(self.class_name, IMPORTERS, n=1, cutoff=0.6)
+        guess = f"the closest known class is {close[0]}; " if close else ""
+        return f"{guess}known classes: {', '.join(sorted(IMPORTERS))}"
+
+
+@dataclass(eq=False)
+class UnsupportedLayer(CaloccError):
+    """A layer whose parameters or operands have no exact streaming form here."""
+
+    layer: str
+    class_name: str
+    reason: str
+    advice: str
+
+    @property
+    def where(self) -> str:
+        return f"layer {self.layer!r} ({self.class_name})"
+
+    @property
+    def what(self) -> str:
+        return self.reason
+
+    @property
+    def hint(self) -> str:
+        return self.advice
+
+
+@dataclass(eq=False)
+class UnusedOverride(CaloccError):
+    """An override that names no layer, or a tensor that the layer does not have."""
+
+    text: str
+
+    @property
+    def where(self) -> str:
+        return f"option --set {self.text}"
+
+    @property
+    def what(self) -> str:
+        return "no layer of the model takes this setting"
+
+    @property
+    def hint(self) -> str:
+        return "write LAYER.kernel=, LAYER.bias= or LAYER.output= with a layer of the model"
+
+
+@dataclass
+class Overrides:
+    """Formats that a user gives by hand: {(layer, tensor): format}."""
+
+    formats: Mapping[tuple[str, str], Format] = field(
+        default_factory=dict[tuple[str, str], Format]
+    )
+    used: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+
+    def take(self, layer: str, tensor: str) -> Quantizer | None:
+        """A quantizer to the format that was given for this tensor."""
+        format = self.formats.get((layer, tensor))
+        if format is None:
+            return None
+        self.used.add((layer, tensor))
+        return quantizer_to(format)
+
+    def finish(self) -> None:
+        """Raise UnusedOverride if any was never taken."""
+        for layer, tensor in self.formats.keys() - self.used:
+            raise UnusedOverride(f"{layer}.{tensor}")
+
+
+def quantizer_to(format: Format) -> Quantizer:
+    """The QKeras quantizer that rounds half to even and saturates to a format."""
+    integer = format.integer - format.signed
+    return parse(f"quantized_bits({format.width},{integer},keep_negative={format.signed},alpha=1)")
+
+
+@dataclass
+class Builder:
+    """Collects the ops of a model; every op is verified as it comes."""
+
+    overrides: Overrides
+    block: Block = field(default_factory=Block)
+
+    def add(self, config: LayerConfig, op: QnnOp) -> SSAValue:
+        """Append an op of this layer; raise UnsupportedLayer if shapes do not fit."""
+        layer = config.layer
+        try:
+            op.verify()
+        except VerifyException as error:
+            reason = str(error).splitlines()[-1].strip()
+            advice = "check the layer's configuration and weights in the model file"
+            raise UnsupportedLayer(layer.name, layer.class_name, reason, advice) from None
+        self.block.add_op(op)
+        if SSAValue.is_valid_name(layer.name):
+            op.result.name_hint = layer.name
+        return op.result
+
+    def constant(self, config: LayerConfig, array: NDArray[Any]) -> SSAValue:
+        """A constant of reals."""
+        return self.add(config, ConstantOp.real(array, config.layer.name))
+
+    def weight(
+        self, config: LayerConfig, tensor: str, array: NDArray[Any], quantizer: Quantizer | None
+    ) -> SSAValue:
+        """A weight tensor and its quantizer; a format given by the user comes first."""
+        value = self.constant(config, array)
+        chosen = self.overrides.take(config.layer.name, tensor) or quantizer
+        return value if chosen is None else self.quantize(config, value, chosen)
+
+    def quantize(self, config: LayerConfig, value: SSAValue, quantizer: Quantizer) -> SSAValue:
+        """Apply a QKeras quantizer."""
+        return self.add(config, QuantizeOp.real(value, quantizer, config.layer.name))
+
+
+Importer = Callable[[Builder, LayerConfig, Sequence[SSAValue]], SSAValue]
+IMPORTERS: dict[str, Importer] = {}
+
+
+def keras_layer(*class_names: str) -> Callable[[Importer], Importer]:
+    """Register a function as the importer of these Keras classes.
+
+    It gets the builder, the layer's config and the operands, adds ops, and returns the result;
+    the caller checks afterwards that every config key was read.
+    """
+
+    def register(importer: Importer) -> Importer:
+        IMPORTERS.update(dict.fromkeys(class_names, importer))
+        return importer
+
+    return register
+
+
+def single(config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
+    """The one operand of a layer; raise UnsupportedLayer if there are several."""
+    if len(inputs) != 1:
+        layer = config.layer
+        raise UnsupportedLayer(
+            layer.name, layer.class_name, f"it has {len(inputs)} operands, not one", "merge them"
+        )
+    return inputs[0]

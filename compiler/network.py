@@ -1,0 +1,63 @@
+"""The processes and FIFOs of a dataflow function, as the simulator of time sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Operation, SSAValue
+
+from calocc.compiler.ports import return_op
+from calocc.dialects.dataflow.process import ProcessOp
+from calocc.dialects.dataflow.routing import ReshapeOp
+from calocc.runtime.cycles import Channel, Network, Process
+
+
+def wire_source(value: SSAValue) -> SSAValue:
+    """The value that a stream comes from, seen through reshapes, which are wires."""
+    while isinstance(value.owner, ReshapeOp):
+        value = value.owner.x
+    return value
+
+
+def processes_of(function: FuncOp) -> list[ProcessOp]:
+    """The processes of a function in order."""
+    return [op for op in function.body.block.ops if isinstance(op, ProcessOp)]
+
+
+@dataclass(frozen=True)
+class Fifo:
+    """A stream between two processes, or between a process and a port of the design."""
+
+    source: SSAValue
+    consumer: Operation
+    port: int
+
+
+def fifos_of(function: FuncOp) -> list[Fifo]:
+    """All streams that a process or a port of the design ends, in the order of their ends."""
+    ends: list[Operation] = [*processes_of(function), return_op(function)]
+    return [
+        Fifo(wire_source(operand), end, port)
+        for end in ends
+        for port, operand in enumerate(end.operands)
+    ]
+
+
+def network_of(function: FuncOp) -> Network:
+    """The network whose channels are `fifos_of(function)`, in that order."""
+    ops = processes_of(function)
+    index: dict[Operation, int] = {op: k for k, op in enumerate(ops)}
+    processes = tuple(Process(f"{op.layer_name}.{k}", op.schedule()) for k, op in enumerate(ops))
+    channels: list[Channel] = []
+    for k, fifo in enumerate(fifos_of(function)):
+        owner = fifo.source.owner
+        producer = (
+            (index[owner], list(owner.results).index(fifo.source))
+            if isinstance(owner, Operation)
+            else None
+        )
+        ends = isinstance(fifo.consumer, ReturnOp)
+        consumer = None if ends else (index[fifo.consumer], fifo.port)
+        channels.append(Channel(f"{fifo.source.name_hint or 'stream'}.{k}", producer, consumer))
+    return Network(processes, tuple(channels))

@@ -1,0 +1,322 @@
+"""`dataflow` processes that compute: map, matvec, reduce, softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+from xdsl.ir import Region, SSAValue
+from xdsl.irdl import (
+    irdl_op_definition,
+    operand_def,
+    prop_def,
+    region_def,
+    result_def,
+    var_operand_def,
+)
+from xdsl.utils.exceptions import VerifyException
+
+from calocc.dialects.dataflow import resources, schedules
+from calocc.dialects.dataflow.process import (
+    Folding,
+    Mantissas,
+    ProcessOp,
+    UniformOp,
+    divisors,
+    epilogue_ops,
+    run_epilogue,
+    verify_epilogue,
+)
+from calocc.dialects.dataflow.resources import Resources
+from calocc.dialects.dataflow.schedule import Schedule
+from calocc.dialects.dataflow.stream import StreamType, stream_of
+from calocc.dialects.fixed.blob import BlobAttr
+from calocc.dialects.fixed.exact import align
+from calocc.dialects.fixed.format import Format
+from calocc.dialects.fixed.ops import format_of
+from calocc.dialects.fixed.types import FixedType
+from calocc.dialects.qnn.op import name_attr
+from calocc.dialects.qnn.pool import Pooling, PoolingAttr
+from calocc.dialects.qnn.softmax import integer_softmax
+from calocc.dialects.qnn.windows import exact_matmul
+
+
+@irdl_op_definition
+class MapOp(UniformOp):
+    """Apply the epilogue to each element of one stream, or of two that arrive side by side."""
+
+    name = "dataflow.map"
+    args = var_operand_def(StreamType)
+    result = result_def(StreamType)
+    epilogue = region_def("single_block")
+    assembly_format = "$args attr-dict `:` functional-type(operands, results) $epilogue"
+
+    def __init__(
+        self, args: Sequence[SSAValue], epilogue: Region, result: StreamType, layer: str = ""
+    ):
+        super().__init__(
+            operands=[args],
+            regions=[epilogue],
+            properties={"layer": name_attr(layer)},
+            result_types=[result],
+        )
+
+    def verify_(self) -> None:
+        """Operands and result have the same shape; the epilogue fits."""
+        super().verify_()
+        if any(s.shape != self.result.type.shape for s in self.inputs):
+            raise VerifyException("a map's operands and result have the same shape")
+        verify_epilogue(self, self.epilogue, len(self.args), self.result.type)
+
+    def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
+        """Run the epilogue on whole tensors."""
+        return (run_epilogue(self.epilogue, *args),)
+
+    def trips(self, lanes: int) -> int:
+        """An iteration per beat."""
+        return self.result.type.size // lanes
+
+    def axis(self) -> int:
+        """The channels."""
+        return self.result.type.shape[-1]
+
+    def schedule(self) -> Schedule:
+        """A beat in, a beat out."""
+        return schedules.map(self.result.type.beats, len(self.args))
+
+    def resources(self) -> Resources:
+        """The epilogue, once per lane."""
+        return epilogue_resources(self.epilogue, self.width)
+
+
+@irdl_op_definition
+class MatvecOp(ProcessOp):
+    """Vectors (..., N) times constant weights (N, M), then the epilogue on each sum.
+
+    The operand's lanes are the SIMD of the folding, the result's its PE.
+    """
+
+    name = "dataflow.matvec"
+    x = operand_def(StreamType)
+    weights = prop_def(BlobAttr)
+    weight_type = prop_def(FixedType)
+    result = result_def(StreamType)
+    epilogue = region_def("single_block")
+    assembly_format = "$x attr-dict `:` functional-type(operands, results) $epilogue"
+
+    def __init__(
+        self,
+        x: SSAValue,
+        weights: BlobAttr,
+        weight_format: Format,
+        epilogue: Region,
+        result: StreamType,
+        layer: str = "",
+    ):
+        super().__init__(
+            operands=[x],
+            regions=[epilogue],
+            properties={
+                "weights": weights,
+                "weight_type": FixedType.of(weight_format),
+                "layer": name_attr(layer),
+            },
+            result_types=[result],
+        )
+
+    @property
+    def accumulator(self) -> Format:
+        """The format that holds every sum."""
+        return format_of(self.epilogue.block.args[0])
+
+    @property
+    def vectors(self) -> int:
+        """Vectors per event."""
+        return prod(self.result.type.shape[:-1])
+
+    def verify_(self) -> None:
+        """Shapes fit, the accumulator keeps every fraction bit."""
+        n, m = self.weights.shape
+        x, y = stream_of(self.x), self.result.type
+        if x.shape[-1] != n or y.shape[-1] != m or x.size // n != y.size // m:
+            raise VerifyException(f"weights {(n, m)} do not take {x.shape} to {y.shape}")
+        frac = x.format.frac + self.weight_type.format.frac
+        if self.accumulator.frac < frac:
+            raise VerifyException(f"the accumulator needs {frac} fraction bits")
+        verify_epilogue(self, self.epilogue, 1, y)
+
+    def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
+        """The exact products, then the epilogue."""
+        frac = stream_of(self.x).format.frac + self.weight_type.format.frac
+        sums = exact_matmul(args[0], self.weights.numpy())
+        sums = align(sums, frac, self.accumulator.frac)
+        return (run_epilogue(self.epilogue, sums.reshape(-1, *self.result.type.shape)),)
+
+    @property
+    def simd(self) -> int:
+        """Inputs multiplied at once."""
+        return stream_of(self.x).width
+
+    @property
+    def pe(self) -> int:
+        """Outputs summed at once."""
+        return self.result.type.width
+
+    def schedule(self) -> Schedule:
+        """A beat of inputs per cycle in the first output fold, a beat of outputs per fold."""
+        return schedules.matvec(self.vectors, *self.weights.shape, self.simd, self.pe)
+
+    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+        """The fewest multipliers that are fast enough, then the lanes offered, then least PE."""
+        n, m = self.weights.shape
+        choices = [
+            (simd * pe, simd != offered[0], pe, simd)
+            for simd in divisors(n)
+            for pe in divisors(m)
+            if self.vectors * (n // simd) * (m // pe) <= target
+        ]
+        _, _, pe, simd = min(choices, default=(0, False, m, n))
+        return Folding((simd,), (pe,))
+
+    def resources(self) -> Resources:
+        """Multipliers, weight memories, accumulators and the epilogue."""
+        n, m = self.weights.shape
+        core = resources.matvec(
+            pe=self.pe,
+            simd=self.simd,
+            depth=(n // self.simd) * (m // self.pe),
+            weight_width=self.weight_type.format.width,
+            data_width=stream_of(self.x).format.width,
+            acc_width=self.accumulator.width,
+        )
+        return core + epilogue_resources(self.epilogue, self.pe)
+
+
+@irdl_op_definition
+class ReduceOp(UniformOp):
+    """(..., taps, channels), flattened or not, to (..., channels): sum or maximum over the taps."""
+
+    name = "dataflow.reduce"
+    x = operand_def(StreamType)
+    kind = prop_def(PoolingAttr)
+    result = result_def(StreamType)
+    epilogue = region_def("single_block")
+    assembly_format = "$x attr-dict `:` functional-type(operands, results) $epilogue"
+
+    def __init__(
+        self, x: SSAValue, kind: Pooling, epilogue: Region, result: StreamType, layer: str = ""
+    ):
+        super().__init__(
+            operands=[x],
+            regions=[epilogue],
+            properties={"kind": PoolingAttr(kind), "layer": name_attr(layer)},
+            result_types=[result],
+        )
+
+    @property
+    def accumulator(self) -> Format:
+        """The format of the combined value."""
+        return format_of(self.epilogue.block.args[0])
+
+    @property
+    def channels(self) -> int:
+        """Elements that are never combined with each other."""
+        return self.result.type.shape[-1]
+
+    @property
+    def outer(self) -> int:
+        """Results per channel."""
+        return prod(self.result.type.shape[:-1])
+
+    @property
+    def taps(self) -> int:
+        """Elements combined to one."""
+        return stream_of(self.x).size // self.result.type.size
+
+    def verify_(self) -> None:
+        """Taps are whole; the accumulator keeps every fraction bit."""
+        super().verify_()
+        x = stream_of(self.x)
+        if x.size % self.result.type.size or x.shape[-1] % self.channels:
+            raise VerifyException(f"cannot reduce {x.shape} to {self.result.type.shape}")
+        if self.accumulator.frac < x.format.frac:
+            raise VerifyException(f"the accumulator needs {x.format.frac} fraction bits")
+        verify_epilogue(self, self.epilogue, 1, self.result.type)
+
+    def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
+        """Combine, then the epilogue."""
+        x = args[0].reshape(-1, self.outer, self.taps, self.channels)
+        combined = x.max(axis=2) if self.kind.data is Pooling.MAX else x.sum(axis=2)
+        value = align(combined, stream_of(self.x).format.frac, self.accumulator.frac)
+        return (run_epilogue(self.epilogue, value.reshape(-1, *self.result.type.shape)),)
+
+    def trips(self, lanes: int) -> int:
+        """An iteration per beat that arrives."""
+        return stream_of(self.x).size // lanes
+
+    def axis(self) -> int:
+        """The channels."""
+        return self.channels
+
+    def schedule(self) -> Schedule:
+        """A result leaves with the last tap."""
+        return schedules.reduce(self.outer, self.taps, self.channels, self.width)
+
+    def resources(self) -> Resources:
+        """Partial results and the epilogue."""
+        core = resources.reduce(self.width, self.channels, self.accumulator.width)
+        return core + epilogue_resources(self.epilogue, self.width)
+
+
+@irdl_op_definition
+class SoftmaxOp(ProcessOp):
+    """Softmax over the last axis by the integer recipe of `qnn.softmax`, one element at a time."""
+
+    name = "dataflow.softmax"
+    x = operand_def(StreamType)
+    table = prop_def(BlobAttr)
+    result = result_def(StreamType)
+    assembly_format = "$x attr-dict `:` functional-type(operands, results)"
+
+    def __init__(self, x: SSAValue, table: BlobAttr, result: StreamType, layer: str = ""):
+        super().__init__(
+            operands=[x],
+            properties={"table": table, "layer": name_attr(layer)},
+            result_types=[result],
+        )
+
+    def verify_(self) -> None:
+        """One lane."""
+        if (stream_of(self.x).width, self.result.type.width) != (1, 1):
+            raise VerifyException("softmax takes one element at a time")
+
+    def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
+        """The integer recipe."""
+        return (integer_softmax(args[0], self.table.numpy(), self.result.type.format),)
+
+    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+        """Always one lane."""
+        return Folding((1,), (1,))
+
+    def schedule(self) -> Schedule:
+        """Three passes over each row."""
+        length = self.result.type.shape[-1]
+        return schedules.softmax(self.result.type.size // length, length)
+
+    def resources(self) -> Resources:
+        """The table and the divider."""
+        table = self.table.numpy()
+        return resources.softmax(
+            len(table), int(table.max()).bit_length(), self.result.type.format.width
+        )
+
+
+def epilogue_resources(epilogue: Region, lanes: int) -> Resources:
+    """The scalar ops of an epilogue, once per lane; constants multiply in DSPs."""
+    body, _ = epilogue_ops(epilogue)
+    total = Resources()
+    for op in body:
+        widths = tuple(format_of(o).width for o in op.operands)
+        total = total + resources.scalar(op.name.partition(".")[2], widths, op.out.width)
+    return total.scaled(lanes)

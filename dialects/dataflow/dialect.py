@@ -1,0 +1,37 @@
+"""The `dataflow` dialect, assembled."""
+
+from __future__ import annotations
+
+from xdsl.ir import Dialect
+
+from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp, SoftmaxOp
+from calocc.dialects.dataflow.routing import (
+    BufferOp,
+    ConcatOp,
+    ForkOp,
+    LanesOp,
+    PadOp,
+    ReshapeOp,
+    UpsampleOp,
+    WindowOp,
+)
+from calocc.dialects.dataflow.stream import StreamType
+
+DATAFLOW = Dialect(
+    "dataflow",
+    [
+        BufferOp,
+        ConcatOp,
+        ForkOp,
+        LanesOp,
+        MapOp,
+        MatvecOp,
+        PadOp,
+        ReduceOp,
+        ReshapeOp,
+        SoftmaxOp,
+        UpsampleOp,
+        WindowOp,
+    ],
+    [StreamType],
+)

@@ -1,0 +1,157 @@
+"""What every `dataflow` op is: a process between FIFOs, with a meaning, a schedule and a cost."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import DenseArrayBase, StringAttr
+from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, opt_prop_def
+from xdsl.utils.exceptions import VerifyException
+
+from calocc.dialects.dataflow.resources import Resources
+from calocc.dialects.dataflow.schedule import Schedule
+from calocc.dialects.dataflow.stream import StreamType, stream_of
+from calocc.dialects.fixed.format import Format
+from calocc.dialects.fixed.ops import ScalarOp, YieldOp, format_of
+from calocc.dialects.fixed.types import FixedType
+
+Mantissas = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Folding:
+    """Elements per beat that a process takes at each input and gives at each output."""
+
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class DataflowOp(IRDLOperation, ABC):
+    """An op whose operands and results are streams.
+
+    `depths`, once known, are those of the FIFOs behind its results, in beats.
+    """
+
+    layer = opt_prop_def(StringAttr)
+    depths = opt_prop_def(DenseArrayBase)
+    irdl_options = (ParsePropInAttrDict(),)
+
+    @property
+    def layer_name(self) -> str:
+        """The Keras layer that this op stands for, or the op's own name."""
+        return self.layer.data if self.layer is not None else self.name.partition(".")[2]
+
+    @property
+    def inputs(self) -> tuple[StreamType, ...]:
+        """The operands' stream types."""
+        return tuple(stream_of(o) for o in self.operands)
+
+    @property
+    def outputs(self) -> tuple[StreamType, ...]:
+        """The results' stream types."""
+        return tuple(stream_of(r) for r in self.results)
+
+    @abstractmethod
+    def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
+        """The results' mantissas (B, *shape) from the operands'."""
+
+    @abstractmethod
+    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+        """A cheap folding that takes at most `target` cycles per event, where there is one.
+
+        `offered` are the lanes that the producers give; a folding that takes those needs no
+        width converter.
+        """
+
+
+class ProcessOp(DataflowOp, ABC):
+    """A process: one flattened loop, one iteration per cycle."""
+
+    @abstractmethod
+    def schedule(self) -> Schedule:
+        """When the loop reads and writes its beats."""
+
+    @abstractmethod
+    def resources(self) -> Resources:
+        """An estimate of what the process occupies."""
+
+
+class UniformOp(ProcessOp, ABC):
+    """A process that moves the same number of lanes at every port."""
+
+    def verify_(self) -> None:
+        """All ports have the same lanes."""
+        if len({s.width for s in (*self.inputs, *self.outputs)}) > 1:
+            raise VerifyException(f"{self.name} has the same lanes at every port")
+
+    @property
+    def width(self) -> int:
+        """The lanes of every port."""
+        return self.outputs[0].width
+
+    @abstractmethod
+    def trips(self, lanes: int) -> int:
+        """Iterations per event if every port had this many lanes."""
+
+    @abstractmethod
+    def axis(self) -> int:
+        """The size that the lanes must divide."""
+
+    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+        """Keep what the first producer offers if it is legal and fast enough."""
+        lanes = choose_lanes(self.axis(), self.trips, target, offered[0])
+        return Folding((lanes,) * len(self.operands), (lanes,) * len(self.results))
+
+
+def divisors(n: int) -> list[int]:
+    """The divisors of n, ascending."""
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def choose_lanes(axis: int, trips: Callable[[int], int], target: int, offered: int = 0) -> int:
+    """The offered lanes if they are legal and fast enough, else the fewest that are fast enough;
+    the most that there are if none is."""
+    legal = divisors(axis)
+    if offered in legal and trips(offered) <= target:
+        return offered
+    return next((d for d in legal if trips(d) <= target), legal[-1])
+
+
+def epilogue_region(formats: Sequence[Format]) -> Region:
+    """A region whose one block takes scalars of these formats and yields the first of them."""
+    block = Block(arg_types=[FixedType.of(f) for f in formats])
+    block.add_op(YieldOp(block.args[0]))
+    return Region(block)
+
+
+def epilogue_ops(region: Region) -> tuple[list[ScalarOp], SSAValue]:
+    """The scalar ops of an epilogue in order, and the value it yields."""
+    *body, last = region.block.ops
+    assert isinstance(last, YieldOp)
+    return cast(list[ScalarOp], body), last.value
+
+
+def run_epilogue(region: Region, *args: Mantissas) -> Mantissas:
+    """Run an epilogue on arrays (..., channels)."""
+    values: dict[SSAValue, Mantissas] = dict(zip(region.block.args, args, strict=True))
+    body, result = epilogue_ops(region)
+    for op in body:
+        values[op.result] = op.evaluate(*(values[o] for o in op.operands))
+    return np.broadcast_to(values[result], args[0].shape)
+
+
+def verify_epilogue(op: Operation, region: Region, arity: int, out: StreamType) -> None:
+    """The epilogue takes `arity` scalars, holds scalar ops only and yields the stream's element."""
+    *body, last = region.block.ops
+    if len(region.block.args) != arity or not isinstance(last, YieldOp):
+        raise VerifyException(f"the epilogue of {op.name} takes {arity} scalars and yields one")
+    if not all(isinstance(o, ScalarOp) for o in body):
+        raise VerifyException("an epilogue holds scalar operations of the fixed dialect only")
+    if format_of(last.value) != out.format:
+        raise VerifyException(f"the epilogue yields {last.value.type}, the stream has {out.format}")

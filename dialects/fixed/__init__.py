@@ -1,0 +1,1 @@
+"""The `fixed` dialect: fixed-point formats, their arithmetic and scalar ops."""

@@ -1,0 +1,101 @@
+"""The exact scalar functions: what they compute on mantissas, on reals and on intervals.
+
+Both `fixed` (scalars inside an epilogue) and `qnn` (whole tensors) have an op for each of
+these; the meaning stands here once. No function here loses a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calocc.dialects.fixed.interval import Interval
+
+Mantissas = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """An exact function of fixed-point numbers.
+
+    `frac` gives the fraction bits that always suffice for the result; `mantissas` takes the
+    operands, their fraction bits and the result's (at least `frac`'s); `real` is the same
+    function on float64; `interval` bounds the results.
+    """
+
+    arity: int
+    frac: Callable[..., int]
+    mantissas: Callable[[Sequence[Mantissas], Sequence[int], int], Mantissas]
+    real: Callable[..., Reals]
+    interval: Callable[..., Interval]
+
+
+def align(mantissas: Mantissas, frac: int, to: int) -> Mantissas:
+    """The same values with `to >= frac` fraction bits."""
+    if to < frac:
+        raise ValueError(f"aligning from {frac} to {to} fraction bits would lose bits")
+    return mantissas << np.int64(to - frac) if to > frac else mantissas
+
+
+def _aligned(
+    combine: Callable[..., Any],
+) -> Callable[[Sequence[Mantissas], Sequence[int], int], Mantissas]:
+    """Lift a numpy function to operands that are first aligned to the result's binary point."""
+
+    def mantissas(args: Sequence[Mantissas], fracs: Sequence[int], out: int) -> Mantissas:
+        return combine(*(align(a, f, out) for a, f in zip(args, fracs, strict=True)))
+
+    return mantissas
+
+
+def _product(args: Sequence[Mantissas], fracs: Sequence[int], out: int) -> Mantissas:
+    return align(args[0] * args[1], sum(fracs), out)
+
+
+def _affine(args: Sequence[Mantissas], fracs: Sequence[int], out: int) -> Mantissas:
+    return _product(args[:2], fracs[:2], out) + align(args[2], fracs[2], out)
+
+
+def _leaky(args: Sequence[Mantissas], fracs: Sequence[int], out: int) -> Mantissas:
+    return np.where(args[0] < 0, _product(args, fracs, out), align(args[0], fracs[0], out))
+
+
+def _leaky_interval(x: Interval, slope: Interval) -> Interval:
+    zero = Interval.constant(np.zeros(1, np.int64), 0)
+    negative = x.minimum(zero).multiply(slope)
+    return negative.hull(x.maximum(zero))
+
+
+def _relu(x: Any) -> Any:
+    return np.maximum(x, 0)
+
+
+def _relu_interval(x: Interval) -> Interval:
+    return x.maximum(Interval.constant(np.zeros(1, np.int64), 0))
+
+
+ADD = Exact(2, max, _aligned(np.add), np.add, Interval.add)
+SUBTRACT = Exact(2, max, _aligned(np.subtract), np.subtract, Interval.subtract)
+MULTIPLY = Exact(2, lambda a, b: a + b, _product, np.multiply, Interval.multiply)
+MAXIMUM = Exact(2, max, _aligned(np.maximum), np.maximum, Interval.maximum)
+MINIMUM = Exact(2, max, _aligned(np.minimum), np.minimum, Interval.minimum)
+RELU = Exact(1, lambda x: x, _aligned(_relu), _relu, _relu_interval)
+AFFINE = Exact(
+    3,
+    lambda x, scale, offset: max(x + scale, offset),
+    _affine,
+    lambda x, scale, offset: x * scale + offset,
+    lambda x, scale, offset: x.multiply(scale).add(offset),
+)
+LEAKY_RELU = Exact(
+    2,
+    lambda x, slope: max(x, x + slope),
+    _leaky,
+    lambda x, slope: np.where(x < 0, x * slope, x),
+    _leaky_interval,
+)

@@ -1,0 +1,116 @@
+"""`qnn.conv`: a convolution over images (H, W, C)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.dialects.builtin import DenseArrayBase, TensorType, i64
+from xdsl.irdl import base, irdl_op_definition, operand_def, prop_def
+from xdsl.utils.exceptions import VerifyException
+
+from calocc.dialects.fixed.exact import align
+from calocc.dialects.fixed.interval import Interval, matmul_interval
+from calocc.dialects.qnn.dense import constant_weights
+from calocc.dialects.qnn.op import (
+    Array,
+    Mantissas,
+    QnnOp,
+    Reals,
+    Shape,
+    Tensor,
+    Value,
+    format_of,
+    name_attr,
+    real_tensor,
+    shape_of,
+)
+from calocc.dialects.qnn.windows import Padding, Window, exact_matmul
+
+
+def int_array(values: Sequence[int]) -> DenseArrayBase:
+    """The attribute `array<i64: ...>`."""
+    return DenseArrayBase.from_list(i64, list(values))
+
+
+def image_output(window: Window, image: Shape, channels: int) -> Shape:
+    """The shape that sliding `window` over an image (H, W, C) gives."""
+    if len(image) != 3:
+        raise VerifyException(f"an image has three axes (H, W, C), not {image}")
+    rows, columns = window.output_size(*image[:2])
+    if rows < 1 or columns < 1:
+        raise VerifyException(f"the image {image} is smaller than the window")
+    return rows, columns, channels
+
+
+def with_padding(bounds: Interval, window: Window) -> Interval:
+    """Bounds per channel of what lies under the window: the image's, and 0 where it is padded."""
+    if not window.padding:
+        return bounds
+    return bounds.hull(Interval.constant(np.zeros(1, np.int64), bounds.frac))
+
+
+@irdl_op_definition
+class ConvOp(QnnOp):
+    """x (H, W, C) with kernels w (KH, KW, C, M); padding (top, bottom, left, right) with zeros."""
+
+    name = "qnn.conv"
+    x = operand_def(base(TensorType))
+    w = operand_def(base(TensorType))
+    strides = prop_def(DenseArrayBase)
+    padding = prop_def(DenseArrayBase)
+    assembly_format = "$x `,` $w attr-dict `:` functional-type(operands, results)"
+
+    def __init__(
+        self, x: Value, w: Value, window: Window, result: Tensor | None = None, layer: str = ""
+    ):
+        if result is None:
+            result = real_tensor(image_output(window, shape_of(x), shape_of(w)[-1]))
+        super().__init__(
+            operands=[x, w],
+            properties={
+                "strides": int_array(window.strides),
+                "padding": int_array(tuple(window.padding)),
+                "layer": name_attr(layer),
+            },
+            result_types=[result],
+        )
+
+    @property
+    def window(self) -> Window:
+        """The window that slides over the image."""
+        height, width = shape_of(self.w)[:2]
+        down, across = self.strides.get_values()
+        return Window(height, width, (down, across), Padding(*self.padding.get_values()))
+
+    def infer_shape(self, *shapes: Shape) -> Shape:
+        """(H, W, C) and (KH, KW, C, M) give (OH, OW, M)."""
+        x, w = shapes
+        if len(w) != 4 or x[-1] != w[2]:
+            raise VerifyException(f"kernels {w} do not fit an image {x}")
+        return image_output(self.window, x, w[3])
+
+    def _columns(self, x: Array) -> Array:
+        windows = self.window.slide(x)
+        return windows.reshape(*windows.shape[:3], -1)
+
+    def evaluate_real(self, *args: Reals) -> Reals:
+        """The convolution in float64."""
+        x, w = args
+        return self._columns(x) @ w.reshape(-1, w.shape[-1])
+
+    def evaluate_fixed(self, *args: Mantissas) -> Mantissas:
+        """The exact convolution."""
+        x, w = args
+        frac = format_of(self.x).frac + format_of(self.w).frac
+        sums = exact_matmul(self._columns(x), w.reshape(-1, w.shape[-1]))
+        return align(sums, frac, self.out.frac)
+
+    def interval(self, *args: Interval) -> Interval:
+        """Per output channel, from the actual weights."""
+        x, w = args
+        channels = with_padding(x.broadcast(shape_of(self.x)).collapse(), self.window)
+        taps = (self.window.taps, shape_of(self.x)[-1])
+        kernels = constant_weights(w).reshape(-1, shape_of(self.w)[-1])
+        inputs = channels.broadcast(taps).reshape(taps, kernels.shape[:1])
+        return matmul_interval(inputs, kernels, w.frac)

@@ -1,0 +1,56 @@
+"""The `qnn` dialect, assembled."""
+
+from __future__ import annotations
+
+from xdsl.ir import Dialect
+
+from calocc.dialects.qnn.batch_norm import BatchNormOp
+from calocc.dialects.qnn.constant import ConstantOp
+from calocc.dialects.qnn.conv import ConvOp
+from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.elementwise import (
+    AddOp,
+    AffineOp,
+    LeakyReluOp,
+    MaximumOp,
+    MinimumOp,
+    MultiplyOp,
+    ReluOp,
+    SubtractOp,
+)
+from calocc.dialects.qnn.function import FunctionOp
+from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
+from calocc.dialects.qnn.pool import PoolingAttr, PoolOp
+from calocc.dialects.qnn.quantize import QuantizeOp, QuantizerAttr
+from calocc.dialects.qnn.softmax import SoftmaxOp
+from calocc.dialects.qnn.step import LookupOp, ThresholdOp
+
+QNN = Dialect(
+    "qnn",
+    [
+        AddOp,
+        AffineOp,
+        BatchNormOp,
+        ConcatOp,
+        ConstantOp,
+        ConvOp,
+        DenseOp,
+        FunctionOp,
+        LeakyReluOp,
+        LookupOp,
+        MaximumOp,
+        MinimumOp,
+        MultiplyOp,
+        PadOp,
+        PoolOp,
+        QuantizeOp,
+        ReluOp,
+        ReshapeOp,
+        SoftmaxOp,
+        SubtractOp,
+        ThresholdOp,
+        TransposeOp,
+        UpsampleOp,
+    ],
+    [PoolingAttr, QuantizerAttr],
+)

@@ -1,0 +1,68 @@
+"""`qnn.function`: a real function of one number; lowering stores it as steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import StringAttr, TensorType
+from xdsl.irdl import base, irdl_op_definition, operand_def, prop_def
+from xdsl.utils.exceptions import VerifyException
+
+from calocc.dialects.qnn.op import (
+    QnnOp,
+    Reals,
+    Shape,
+    Value,
+    name_attr,
+    real_tensor,
+    shape_of,
+)
+
+
+def _sigmoid(x: Reals) -> Reals:
+    # exp of a non-positive number never overflows.
+    decay = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, decay) / (1 + decay)
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+}
+"""The Keras activations by name; all are non-decreasing."""
+
+
+@irdl_op_definition
+class FunctionOp(QnnOp):
+    """A non-decreasing real function of each element."""
+
+    name = "qnn.function"
+    x = operand_def(base(TensorType))
+    kind = prop_def(StringAttr)
+    assembly_format = "$kind $x attr-dict `:` functional-type(operands, results)"
+
+    def __init__(self, kind: str, x: Value, layer: str = ""):
+        super().__init__(
+            operands=[x],
+            properties={"kind": StringAttr(kind), "layer": name_attr(layer)},
+            result_types=[real_tensor(shape_of(x))],
+        )
+
+    def verify_(self) -> None:
+        """The function is known."""
+        super().verify_()
+        if self.kind.data not in FUNCTIONS:
+            raise VerifyException(f"unknown function {self.kind.data!r}")
+
+    def infer_shape(self, *shapes: Shape) -> Shape:
+        """The operand's shape."""
+        return shapes[0]
+
+    def evaluate_real(self, *args: Reals) -> Reals:
+        """The function in float64."""
+        return FUNCTIONS[self.kind.data](args[0])

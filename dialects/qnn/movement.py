@@ -1,0 +1,237 @@
+"""`qnn` layers that only move elements: reshape, transpose, pad, upsample, concat."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+from xdsl.dialects.builtin import DenseArrayBase, I64, IntegerAttr, TensorType, i64
+from xdsl.irdl import base, irdl_op_definition, operand_def, prop_def, var_operand_def
+from xdsl.utils.exceptions import VerifyException
+
+from calocc.dialects.fixed.exact import align
+from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.qnn.conv import int_array
+from calocc.dialects.qnn.op import (
+    Array,
+    Mantissas,
+    QnnOp,
+    Reals,
+    Shape,
+    Tensor,
+    Value,
+    format_of,
+    name_attr,
+    real_tensor,
+    shape_of,
+    tensor_of,
+)
+from calocc.dialects.qnn.windows import Padding
+
+
+class MovementOp(QnnOp, ABC):
+    """A layer whose results are its operand's elements, and perhaps zeros."""
+
+    x = operand_def(base(TensorType))
+    assembly_format = "$x attr-dict `:` functional-type(operands, results)"
+
+    def verify_(self) -> None:
+        """Elements keep their type."""
+        super().verify_()
+        if tensor_of(self.x).element_type != tensor_of(self.result).element_type:
+            raise VerifyException(f"{self.name} keeps the element type")
+
+    @abstractmethod
+    def move(self, x: Array) -> Array:
+        """The layer on an array (B, ...) of any kind of element."""
+
+    def evaluate_real(self, *args: Reals) -> Reals:
+        """Move reals."""
+        return self.move(args[0])
+
+    def evaluate_fixed(self, *args: Mantissas) -> Mantissas:
+        """Move mantissas."""
+        return self.move(args[0])
+
+    def interval(self, *args: Interval) -> Interval:
+        """Move the bounds of each element."""
+        bounds = args[0].broadcast(shape_of(self.x))
+        lo, hi = (self.move(b[None])[0] for b in (bounds.lo, bounds.hi))
+        return Interval(lo, hi, bounds.frac)
+
+
+@irdl_op_definition
+class ReshapeOp(MovementOp):
+    """The same elements, in the same row-major order, in another shape."""
+
+    name = "qnn.reshape"
+
+    def __init__(self, x: Value, shape: Sequence[int], layer: str = ""):
+        super().__init__(
+            operands=[x],
+            properties={"layer": name_attr(layer)},
+            result_types=[TensorType(tensor_of(x).element_type, shape)],
+        )
+
+    def infer_shape(self, *shapes: Shape) -> Shape:
+        """Any shape with as many elements."""
+        shape = shape_of(self.result)
+        if prod(shape) != prod(shapes[0]):
+            raise VerifyException(f"cannot reshape {shapes[0]} to {shape}")
+        return shape
+
+    def move(self, x: Array) -> Array:
+        """Reshape all but the batch axis."""
+        return x.reshape(len(x), *shape_of(self.result))
+
+
+@irdl_op_definition
+class TransposeOp(MovementOp):
+    """Axis k of the result is axis permutation[k] of the operand (batch axis not counted)."""
+
+    name = "qnn.transpose"
+    permutation = prop_def(DenseArrayBase)
+
+    def __init__(self, x: Value, permutation: Sequence[int], layer: str = ""):
+        shape = tuple(shape_of(x)[k] for k in permutation)
+        super().__init__(
+            operands=[x],
+            properties={"permutation": int_array(permutation), "layer": name_attr(layer)},
+            result_types=[TensorType(tensor_of(x).element_type, shape)],
+        )
+
+    def infer_shape(self, *shapes: Shape) -> Shape:
+        """The operand's axes in their new order."""
+        permutation = self.permutation.get_values()
+        if sorted(permutation) != list(range(len(shapes[0]))):
+            raise VerifyException(f"{permutation} is no permutation of the axes of {shapes[0]}")
+        return tuple(shapes[0][k] for k in permutation)
+
+    def move(self, x: Array) -> Array:
+        """Transpose all but the batch axis."""
+        return x.transpose(0, *(k + 1 for k in self.permutation.get_values()))
+
+
+@irdl_op_definition
+class PadOp(MovementOp):
+    """Zeros around an image (H, W, C): rows above and below, columns left and right."""
+
+    name = "qnn.pad"
+    padding = prop_def(DenseArrayBase)
+
+    def __init__(self, x: Value, padding: Padding, layer: str = ""):
+        properties = {"padding": int_array(tuple(padding)), "layer": name_attr(layer)}
+        element = tensor_of(x).element_type
+        super().__init__(
+            operands=[x],
+            properties=properties,
+            result_types=[TensorType(element, _padded(shape_of(x), padding))],
+        )
+
+    @property
+    def edges(self) -> Padding:
+        """The padding as plain data."""
+        return Padding(*self.padding.get_values())
+
+    def infer_shape(self, *shapes: Shape) -> Shape:
+        """(H, W, C) grows to (H + top + bottom, W + left + right, C)."""
+        return _padded(shapes[0], self.edges)
+
+    def move(self, x: Array) -> Array:
+        """Pad with zeros."""
+        pad = self.edges
+        return np.pad(x, ((0, 0), (pad.top, pad.bottom), (pad.left, pad.right), (0, 0)))
+
+
+def _padded(shape: Shape, pad: Padding) -> Shape:
+    if len(shape) != 3:
+        raise VerifyException(f"an image has three axes (H, W, C), not {shape}")
+    return shape[0] + pad.top + pad.bottom, shape[1] + pad.left + pad.right, shape[2]
+
+
+@irdl_op_definition
+class UpsampleOp(MovementOp):
+    """Each pixel of an image (H, W, C) repeated down and across (nearest neighbour)."""
+
+    name = "qnn.upsample"
+    factors = prop_def(DenseArrayBase)
+
+    def __init__(self, x: Value, factors: tuple[int, int], layer: str = ""):
+        height, width, channels = shape_of(x)
+        shape = (height * factors[0], width * factors[1], channels)
+        super().__init__(
+            operands=[x],
+            properties={"factors": int_array(factors), "layer": name_attr(layer)},
+            result_types=[TensorType(tensor_of(x).element_type, shape)],
+        )
+
+    def infer_shape(self, *shapes: Shape) -> Shape:
+        """(H, W, C) grows by the factors."""
+        down, across = self.factors.get_values()
+        if len(shapes[0]) != 3:
+            raise VerifyException(f"an image has three axes (H, W, C), not {shapes[0]}")
+        height, width, channels = shapes[0]
+        return height * down, width * across, channels
+
+    def move(self, x: Array) -> Array:
+        """Repeat rows and columns."""
+        down, across = self.factors.get_values()
+        return x.repeat(down, axis=1).repeat(across, axis=2)
+
+
+@irdl_op_definition
+class ConcatOp(QnnOp):
+    """Operands one after the other along `axis` (batch axis not counted)."""
+
+    name = "qnn.concat"
+    args = var_operand_def(base(TensorType))
+    axis = prop_def(IntegerAttr[I64])
+    assembly_format = "$args attr-dict `:` functional-type(operands, results)"
+
+    def __init__(
+        self, args: Sequence[Value], axis: int, result: Tensor | None = None, layer: str = ""
+    ):
+        if result is None:
+            result = real_tensor(_concatenated([shape_of(a) for a in args], axis))
+        super().__init__(
+            operands=[args],
+            properties={"axis": IntegerAttr(axis, i64), "layer": name_attr(layer)},
+            result_types=[result],
+        )
+
+    def infer_shape(self, *shapes: Shape) -> Shape:
+        """Sizes add up along the axis and agree elsewhere."""
+        return _concatenated(shapes, self.axis.value.data)
+
+    def evaluate_real(self, *args: Reals) -> Reals:
+        """Concatenate reals."""
+        return np.concatenate(args, axis=self.axis.value.data + 1)
+
+    def evaluate_fixed(self, *args: Mantissas) -> Mantissas:
+        """Concatenate mantissas at the result's binary point."""
+        aligned = [
+            align(x, format_of(a).frac, self.out.frac) for x, a in zip(args, self.args, strict=True)
+        ]
+        return np.concatenate(aligned, axis=self.axis.value.data + 1)
+
+    def interval(self, *args: Interval) -> Interval:
+        """The operands' bounds side by side."""
+        frac = max(x.frac for x in args)
+        full = [
+            x.aligned(frac).broadcast(shape_of(a)) for x, a in zip(args, self.args, strict=True)
+        ]
+        axis = self.axis.value.data
+        lo, hi = (np.concatenate(b, axis) for b in ([x.lo for x in full], [x.hi for x in full]))
+        return Interval(lo, hi, frac)
+
+
+def _concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
+    def others(shape: Shape) -> Shape:
+        return shape[:axis] + shape[axis + 1 :]
+
+    if not 0 <= axis < len(shapes[0]) or any(others(s) != others(shapes[0]) for s in shapes):
+        raise VerifyException(f"cannot concatenate {shapes} along axis {axis}")
+    size = sum(s[axis] for s in shapes)
+    return (*shapes[0][:axis], size, *shapes[0][axis + 1 :])

@@ -1,0 +1,106 @@
+"""`qnn.threshold` and `qnn.lookup`: any function to few levels, exactly."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.dialects.builtin import I64, IntegerAttr, TensorType, i64
+from xdsl.ir import SSAValue
+from xdsl.irdl import base, irdl_op_definition, operand_def, prop_def
+from xdsl.utils.exceptions import VerifyException
+
+from calocc.dialects.fixed import ops as scalar
+from calocc.dialects.fixed import steps
+from calocc.dialects.fixed.blob import BlobAttr
+from calocc.dialects.fixed.format import Format
+from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.qnn.elementwise import ElementwiseOp
+from calocc.dialects.qnn.op import (
+    Mantissas,
+    Reals,
+    Value,
+    fixed_tensor,
+    name_attr,
+    shape_of,
+)
+
+
+class StepOp(ElementwiseOp, ABC):
+    """A function of one fixed-point number that is stored, not computed."""
+
+    x = operand_def(base(TensorType))
+    assembly_format = "$x attr-dict `:` functional-type(operands, results)"
+
+    def evaluate_real(self, *args: Reals) -> Reals:
+        """Steps are counted in mantissas; there is nothing to do on reals."""
+        raise VerifyException(f"{self.name} has no meaning on reals")
+
+
+@irdl_op_definition
+class ThresholdOp(StepOp):
+    """`base` plus the number of thresholds that x reaches; thresholds (1 or channels, n)."""
+
+    name = "qnn.threshold"
+    thresholds = prop_def(BlobAttr)
+    base = prop_def(IntegerAttr[I64])
+
+    def __init__(self, x: Value, thresholds: Mantissas, base: int, out: Format, layer: str = ""):
+        super().__init__(
+            operands=[x],
+            properties={
+                "thresholds": BlobAttr.of(thresholds),
+                "base": IntegerAttr(base, i64),
+                "layer": name_attr(layer),
+            },
+            result_types=[fixed_tensor(shape_of(x), out)],
+        )
+
+    def scalar(self, args: Sequence[SSAValue], out: Format) -> scalar.ScalarOp:
+        """The scalar thresholds."""
+        return scalar.ThresholdOp(args[0], self.thresholds, self.base.value.data, out)
+
+    def evaluate_fixed(self, *args: Mantissas) -> Mantissas:
+        """Count the thresholds reached."""
+        return steps.threshold(args[0], self.thresholds.numpy(), self.base.value.data)
+
+    def interval(self, *args: Interval) -> Interval:
+        """Thresholds are monotone."""
+        channels = args[0].broadcast(shape_of(self.x)).collapse()
+        lo, hi = self.evaluate_fixed(channels.lo), self.evaluate_fixed(channels.hi)
+        return Interval(lo, hi, self.out.frac)
+
+
+@irdl_op_definition
+class LookupOp(StepOp):
+    """`table[x - origin]`, the same table for every element."""
+
+    name = "qnn.lookup"
+    table = prop_def(BlobAttr)
+    origin = prop_def(IntegerAttr[I64])
+
+    def __init__(self, x: Value, table: Mantissas, origin: int, out: Format, layer: str = ""):
+        super().__init__(
+            operands=[x],
+            properties={
+                "table": BlobAttr.of(table),
+                "origin": IntegerAttr(origin, i64),
+                "layer": name_attr(layer),
+            },
+            result_types=[fixed_tensor(shape_of(x), out)],
+        )
+
+    def scalar(self, args: Sequence[SSAValue], out: Format) -> scalar.ScalarOp:
+        """The scalar lookup."""
+        return scalar.LookupOp(args[0], self.table, self.origin.value.data, out)
+
+    def evaluate_fixed(self, *args: Mantissas) -> Mantissas:
+        """Read the table."""
+        return steps.lookup(args[0], self.table.numpy(), self.origin.value.data)
+
+    def interval(self, *args: Interval) -> Interval:
+        """The extremes of the table."""
+        table = self.table.numpy()
+        lo, hi = np.array([table.min()]), np.array([table.max()])
+        return Interval(lo, hi, self.out.frac)

@@ -1,0 +1,85 @@
+"""Sliding windows over images, and exact products of integer matrices. Free of xDSL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Rows and columns added around an image."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+    def __iter__(self) -> Any:
+        return iter((self.top, self.bottom, self.left, self.right))
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window of `height` x `width` pixels that moves by `strides` over a padded image."""
+
+    height: int
+    width: int
+    strides: tuple[int, int] = (1, 1)
+    padding: Padding = Padding()
+
+    @property
+    def taps(self) -> int:
+        """Pixels under the window."""
+        return self.height * self.width
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Number of window positions down and across; not positive if the image is too small."""
+        pad = self.padding
+        rows = (height + pad.top + pad.bottom - self.height) // self.strides[0] + 1
+        columns = (width + pad.left + pad.right - self.width) // self.strides[1] + 1
+        return rows, columns
+
+    def slide(self, images: Array, fill: float = 0) -> Array:
+        """Images (B, H, W, C) to windows (B, OH, OW, height, width, C); a copy-free view
+        unless the image is padded (with `fill`)."""
+        pad = self.padding
+        if pad:
+            edges = ((0, 0), (pad.top, pad.bottom), (pad.left, pad.right), (0, 0))
+            images = np.pad(images, edges, constant_values=fill)
+        view = np.lib.stride_tricks.sliding_window_view(images, (self.height, self.width), (1, 2))
+        return view[:, :: self.strides[0], :: self.strides[1]].transpose(0, 1, 2, 4, 5, 3)
+
+    @staticmethod
+    def same(height: int, width: int, size: tuple[int, int], strides: tuple[int, int]) -> Window:
+        """The window of a Keras 'same' layer on an image: the surplus pad is below and right."""
+        top, bottom = _same(height, size[0], strides[0])
+        left, right = _same(width, size[1], strides[1])
+        return Window(*size, strides, Padding(top, bottom, left, right))
+
+
+def _same(length: int, size: int, stride: int) -> tuple[int, int]:
+    total = max((-(-length // stride) - 1) * stride + size - length, 0)
+    return total // 2, total - total // 2
+
+
+def exact_matmul(x: NDArray[np.int64], w: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`x @ w` on integers, through BLAS where no partial sum in any order can be rounded.
+
+    x has shape (..., N), w (N, M); the exact result must fit int64. Sums of integers below
+    2^24 are exact in float32, below 2^53 in float64.
+    """
+    peak = max(abs(int(x.min())), abs(int(x.max()))) if x.size else 0
+    bound = peak * int(np.abs(w).sum(axis=0).max(initial=0))
+    for dtype, limit in ((np.float32, 1 << 24), (np.float64, 1 << 53)):
+        if bound <= limit:
+            return (x.astype(dtype) @ w.astype(dtype)).astype(np.int64)
+    return x @ w

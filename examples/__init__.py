@@ -1,0 +1,1 @@
+"""Small quantized models, the scripts that train them, and their test data."""

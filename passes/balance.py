@@ -1,0 +1,213 @@
+"""`balance`: choose how many elements each process handles per cycle.
+
+A target interval decides every folding: each process takes the cheapest one that is fast enough.
+The smallest target whose design fits the device is found by bisection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import gcd
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import InsertPoint, Rewriter
+
+from calocc.compiler.devices import Device, load_device
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.ports import main_function
+from calocc.dialects.dataflow.compute import MatvecOp
+from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp
+from calocc.dialects.dataflow.resources import Resources
+from calocc.dialects.dataflow.routing import LanesOp
+from calocc.dialects.dataflow.stream import stream_of
+
+
+@dataclass(eq=False)
+class DoesNotFit(CaloccError):
+    """Even the slowest design is too large."""
+
+    device: str
+    resource: str
+    used: int
+    available: int
+
+    @property
+    def where(self) -> str:
+        return f"device {self.device}"
+
+    @property
+    def what(self) -> str:
+        return (
+            f"the smallest design needs {self.used} {self.resource.upper()}, "
+            f"{self.available} are in the budget"
+        )
+
+    @property
+    def hint(self) -> str:
+        return "take a larger device with --target, or quantize the model to fewer bits"
+
+
+@dataclass(eq=False)
+class BadPin(CaloccError):
+    """A folding that a user asks for and a layer cannot have."""
+
+    layer: str
+    what_: str
+
+    @property
+    def where(self) -> str:
+        return f"option --set {self.layer}"
+
+    @property
+    def what(self) -> str:
+        return self.what_
+
+    @property
+    def hint(self) -> str:
+        return "pe divides the layer's outputs, simd the inputs of one output"
+
+
+RESOURCES = ("dsp", "bram18", "uram", "lut", "ff")
+Pins = Mapping[str, Mapping[str, int]]
+
+
+def refold(function: FuncOp, target: int, pins: Pins) -> None:
+    """Fold every process for a target interval, with width converters where they are needed."""
+    _drop_converters(function)
+    for op in list(function.body.block.ops):
+        if isinstance(op, ReturnOp):
+            wanted = tuple(stream_of(o).shape[-1] for o in op.operands)
+            _convert_operands(op, wanted)
+        elif isinstance(op, DataflowOp):
+            folding = _folding(op, target, pins)
+            _convert_operands(op, folding.inputs)
+            _set_lanes(op, folding.outputs)
+    function.update_function_type()
+
+
+def _drop_converters(function: FuncOp) -> None:
+    for op in list(function.body.block.ops):
+        if isinstance(op, LanesOp):
+            op.result.replace_all_uses_with(op.x)
+            op.detach()
+            op.erase()
+
+
+def _folding(op: DataflowOp, target: int, pins: Pins) -> Folding:
+    offered = tuple(s.width for s in op.inputs)
+    pin = pins.get(op.layer_name)
+    if pin is None or not isinstance(op, MatvecOp):
+        return op.fold(offered, target)
+    n, m = op.weights.shape
+    free = op.fold(offered, target)
+    simd, pe = pin.get("simd", free.inputs[0]), pin.get("pe", free.outputs[0])
+    if n % simd or m % pe:
+        raise BadPin(op.layer_name, f"pe={pe}, simd={simd} do not divide {m} outputs, {n} inputs")
+    return Folding((simd,), (pe,))
+
+
+def _convert_operands(op: Operation, lanes: tuple[int, ...]) -> None:
+    for k, wanted in enumerate(lanes):
+        op.operands[k] = _converted(op, op.operands[k], wanted)
+
+
+def _converted(op: Operation, value: SSAValue, lanes: int) -> SSAValue:
+    """The stream with these lanes, by way of their common divisor if neither divides the other."""
+    have = stream_of(value).width
+    if have == lanes:
+        return value
+    layer = op.layer_name if isinstance(op, DataflowOp) else "output"
+    step = lanes if max(have, lanes) % min(have, lanes) == 0 else gcd(have, lanes)
+    converter = LanesOp(value, step, layer)
+    converter.result.name_hint = value.name_hint
+    Rewriter.insert_op(converter, InsertPoint.before(op))
+    return _converted(op, converter.result, lanes)
+
+
+def _set_lanes(op: DataflowOp, lanes: tuple[int, ...]) -> None:
+    for result, width in zip(op.results, lanes, strict=True):
+        Rewriter.replace_value_with_new_type(result, stream_of(result).with_lanes(width))
+
+
+def total_resources(function: FuncOp) -> Resources:
+    """The sum over all processes."""
+    total = Resources()
+    for op in function.body.block.ops:
+        if isinstance(op, ProcessOp):
+            total = total + op.resources()
+    return total
+
+
+def longest_loop(function: FuncOp) -> int:
+    """The most iterations per event of any process."""
+    processes = (op for op in function.body.block.ops if isinstance(op, ProcessOp))
+    return max(op.schedule().trips for op in processes)
+
+
+def shortage(used: Resources, device: Device, budget: float) -> tuple[str, int, int] | None:
+    """The first resource of which there is not enough: name, needed, in the budget."""
+    for name in RESOURCES:
+        need, limit = getattr(used, name), int(getattr(device, name) * budget)
+        if need > limit:
+            return name, need, limit
+    return None
+
+
+@dataclass(frozen=True)
+class Balance(ModulePass):
+    """Choose the folding of every process: the least interval that fits the device.
+
+    `budget` is the fraction of each of the device's resources that may be used; `interval`, if
+    given, is met with the fewest resources instead; `pins` are `layer.pe=N` or `layer.simd=N`.
+    """
+
+    name = "balance"
+    target: str = "alveo-u50"
+    budget: float = 0.8
+    interval: int | None = None
+    pins: tuple[str, ...] = ()
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Rewrite the module in place."""
+        pins = parse_pins(self.pins)
+        target = self.interval or self._least_target(op, pins)
+        refold(main_function(op), target, pins)
+
+    def _least_target(self, module: ModuleOp, pins: Pins) -> int:
+        """Bisect for the smallest target interval that fits."""
+        device = load_device(self.target)
+        slowest = longest_loop(main_function(module))
+        if lacking := self._lacking(module, slowest, pins, device):
+            raise DoesNotFit(self.target, *lacking)
+        low, high = 0, slowest  # `high` fits, `low` does not
+        while high - low > max(1, high // 256):
+            middle = (low + high) // 2
+            if self._lacking(module, middle, pins, device):
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def _lacking(
+        self, module: ModuleOp, target: int, pins: Pins, device: Device
+    ) -> tuple[str, int, int] | None:
+        trial = main_function(module.clone())
+        refold(trial, target, pins)
+        return shortage(total_resources(trial), device, self.budget)
+
+
+def parse_pins(texts: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """`layer.pe=N` and `layer.simd=N` as {layer: {key: N}}; raise BadPin for anything else."""
+    pins: dict[str, dict[str, int]] = {}
+    for text in texts:
+        place, _, value = text.partition("=")
+        layer, _, key = place.rpartition(".")
+        if key not in ("pe", "simd") or not value.isdecimal() or int(value) < 1:
+            raise BadPin(place, f"{text!r} is not LAYER.pe=N or LAYER.simd=N")
+        pins.setdefault(layer, {})[key] = int(value)
+    return pins

@@ -1,0 +1,77 @@
+"""`factor-scales`: real scales of quantized weights move behind the layer that uses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.pattern_rewriter import (
+    GreedyRewritePatternApplier,
+    PatternRewriter,
+    PatternRewriteWalker,
+    RewritePattern,
+    op_type_rewrite_pattern,
+)
+
+from calocc.dialects.qnn.constant import ConstantOp
+from calocc.dialects.qnn.conv import ConvOp
+from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.elementwise import AffineOp
+from calocc.dialects.qnn.quantize import QuantizeOp
+
+
+def _factor(op: DenseOp | ConvOp, rewriter: PatternRewriter) -> None:
+    """op(x, quantize(w)) -> affine(op(x, levels), scale, 0), where the scale is real."""
+    quantize = op.w.owner
+    if not isinstance(quantize, QuantizeOp) or quantize.quantizer is None:
+        return
+    weights = quantize.x.owner
+    quantizer = quantize.quantizer.quantizer
+    if not isinstance(weights, ConstantOp) or quantizer.format is not None:
+        return
+    levels, scale = quantizer.decompose(weights.value.numpy())
+    channels = levels.shape[-1]
+    columns = np.broadcast_to(scale.reshape(-1), (channels,))
+    constants = [
+        ConstantOp.real(a, op.layer_name) for a in (levels, columns.copy(), np.zeros(channels))
+    ]
+    linear = op.clone()
+    linear.operands[1] = constants[0].result
+    affine = AffineOp((linear, *constants[1:]), layer=op.layer_name)
+    rewriter.replace(op, [*constants, linear, affine])
+
+
+class FactorDense(RewritePattern):
+    """Dense layers."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: DenseOp, rewriter: PatternRewriter, /) -> None:
+        """Factor the scale of the weights out."""
+        _factor(op, rewriter)
+
+
+class FactorConv(RewritePattern):
+    """Convolutions."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: ConvOp, rewriter: PatternRewriter, /) -> None:
+        """Factor the scale of the kernels out."""
+        _factor(op, rewriter)
+
+
+@dataclass(frozen=True)
+class FactorScales(ModulePass):
+    """Split weights with data-dependent scales into integer levels and an affine behind the layer.
+
+    Scales hold for whole output channels, so they commute with the sum over inputs.
+    """
+
+    name = "factor-scales"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Rewrite the module in place."""
+        patterns = GreedyRewritePatternApplier([FactorDense(), FactorConv()])
+        PatternRewriteWalker(patterns).rewrite_module(op)

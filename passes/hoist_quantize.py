@@ -1,0 +1,60 @@
+"""`hoist-quantize`: quantizers move in front of layers that only move elements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.pattern_rewriter import (
+    PatternRewriter,
+    PatternRewriteWalker,
+    RewritePattern,
+    op_type_rewrite_pattern,
+)
+
+from calocc.dialects.qnn.movement import MovementOp
+from calocc.dialects.qnn.pool import Pooling, PoolOp
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantizers import Quantizer
+
+
+def _commutes(op: object, quantizer: Quantizer) -> bool:
+    """Whether quantizing before `op` is the same as quantizing after it."""
+    if isinstance(op, MovementOp):
+        # Padding brings in zeros, which the quantizer must leave as they are.
+        return not quantizer.data_dependent and float(quantizer(np.zeros(1))[0]) == 0.0
+    return isinstance(op, PoolOp) and op.kind.data is Pooling.MAX and quantizer.monotone
+
+
+class QuantizeFirst(RewritePattern):
+    """quantize(move(x)) -> move(quantize(x))"""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: QuantizeOp, rewriter: PatternRewriter, /) -> None:
+        """Swap the two if nothing else uses the moved value."""
+        if op.quantizer is None or not op.x.has_one_use():
+            return
+        move = op.x.owner
+        if not isinstance(move, MovementOp | PoolOp):
+            return
+        if not _commutes(move, quantizer := op.quantizer.quantizer):
+            return
+        first = QuantizeOp.real(move.x, quantizer, op.layer_name)
+        moved = move.clone()
+        moved.operands[0] = first.result
+        rewriter.replace(op, [first, moved])
+        rewriter.erase(move)
+
+
+@dataclass(frozen=True)
+class HoistQuantize(ModulePass):
+    """Quantize before moving elements: fewer bits move, and inputs meet their quantizer first."""
+
+    name = "hoist-quantize"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Rewrite the module in place."""
+        PatternRewriteWalker(QuantizeFirst()).rewrite_module(op)

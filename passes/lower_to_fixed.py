@@ -1,0 +1,357 @@
+"""`lower-to-fixed`: reals become fixed-point numbers; the only pass that sets numerics.
+
+Sums and products become exact, in formats computed from intervals with the actual weights. Real
+constants without a finite form (batch norm scales, slopes, 1/area, tables) are met in chains
+that end in a quantizer, and get the fewest bits for which the quantized result equals the
+float64 reference on every reachable operand; see `calocc.passes.lowering.chain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.context import Context
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from calocc.compiler.ports import (
+    Port,
+    input_ports,
+    main_function,
+    output_ports,
+    replace_body,
+    set_ports,
+)
+from calocc.dialects.fixed.format import Format, Rounding, Overflow
+from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.fixed.types import MAX_WIDTH
+from calocc.dialects.qnn.constant import ConstantOp
+from calocc.dialects.qnn.elementwise import ElementwiseOp, ExactElementwiseOp, MultiplyOp
+from calocc.dialects.qnn.function import FunctionOp
+from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, shape_of
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.softmax import SoftmaxOp
+from calocc.dialects.qnn.step import LookupOp, ThresholdOp
+from calocc.passes.lowering.chain import Chain, Oriented, Stage, fit
+from calocc.passes.lowering.constants import (
+    FLOAT32_BITS,
+    FixedConstant,
+    exact_constant,
+    exact_width,
+)
+from calocc.passes.lowering.errors import (
+    DataDependent,
+    InputWithoutFormat,
+    NeedsQuantizer,
+    TooManySteps,
+    TooWide,
+    UnquantizedConstant,
+)
+
+Mantissas = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+MOST_THRESHOLDS = 255
+LARGEST_TABLE = 1 << 16
+SOFTMAX_FRAC = 8
+"""Fraction bits of a softmax operand: its table then has 13.3 * 2^8 entries at most."""
+SOFTMAX_OUT = Format(signed=False, width=16, integer=0)
+EXP_BITS = 18
+
+
+@dataclass
+class Lowering:
+    """Rebuilds one function, op by op, on fixed-point numbers."""
+
+    function: FuncOp
+    block: Block = field(default_factory=Block)
+    values: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+    bounds: dict[SSAValue, Interval] = field(default_factory=dict[SSAValue, Interval])
+    done: set[Operation] = field(default_factory=set[Operation])
+
+    def run(self, inputs: Sequence[Port]) -> list[Port]:
+        """Fill the new block; return the inputs with their formats."""
+        ports = [self.input(*pair) for pair in zip(self.function.args, inputs, strict=True)]
+        for op in self.function.body.block.ops:
+            if op not in self.done:
+                self.lower(op)
+        return ports
+
+    def input(self, argument: SSAValue, port: Port) -> Port:
+        """Give an input the format of the quantizer that follows it; the host quantizes."""
+        quantizes = [use.operation for use in argument.uses]
+        first = quantizes[0] if quantizes else None
+        if not isinstance(first, QuantizeOp) or any(
+            not isinstance(q, QuantizeOp) or q.quantizer != first.quantizer for q in quantizes
+        ):
+            raise InputWithoutFormat(port.name)
+        assert first.quantizer is not None
+        quantizer = first.quantizer.quantizer
+        if quantizer.format is None or quantizer.rule is None:
+            raise InputWithoutFormat(port.name)
+        type = fixed_tensor(port.shape, quantizer.format)
+        new = self.block.insert_arg(type, len(self.block.args))
+        new.name_hint = argument.name_hint
+        self.bounds[new] = Interval.of_format(quantizer.format, port.shape)
+        for quantize in quantizes:
+            self.values[quantize.results[0]] = new
+            self.done.add(quantize)
+        return Port(port.name, port.shape, quantizer.format, *quantizer.rule)
+
+    def lower(self, op: Operation) -> None:
+        """Lower one op, or the chain that begins with it."""
+        if isinstance(op, ReturnOp):
+            self.block.add_op(ReturnOp(*(self.operand(o) for o in op.operands)))
+        elif isinstance(op, SoftmaxOp):
+            self.softmax(op)
+        elif isinstance(op, QnnOp) and not self.is_constant(op.result):
+            if self.is_exact(op):
+                self.exact(op)
+            else:
+                self.chain(op)
+
+    # Constants are lowered where they are used, since the use decides how.
+
+    def is_constant(self, value: SSAValue) -> bool:
+        """Whether a value of the real function is a constant, perhaps quantized."""
+        owner = value.owner
+        if isinstance(owner, QuantizeOp):
+            return self.is_constant(owner.x)
+        return isinstance(owner, ConstantOp)
+
+    def constant_values(self, value: SSAValue) -> Reals:
+        """The reals that a constant value holds."""
+        owner = value.owner
+        if isinstance(owner, QuantizeOp):
+            return owner.evaluate_real(self.constant_values(owner.x))
+        assert isinstance(owner, ConstantOp)
+        return owner.evaluate_real()
+
+    def operand(self, value: SSAValue) -> SSAValue:
+        """The fixed-point value for an operand; constants become exact constants."""
+        if value in self.values:
+            return self.values[value]
+        owner = value.owner
+        assert isinstance(owner, QnnOp)
+        reals = self.constant_values(value)
+        if (width := exact_width(reals)) > FLOAT32_BITS:
+            raise UnquantizedConstant(_consumer(value), width)
+        self.values[value] = self.constant(exact_constant(reals), owner.layer_name)
+        return self.values[value]
+
+    def constant(self, constant: FixedConstant, layer: str) -> SSAValue:
+        """Add a constant."""
+        op = ConstantOp.fixed(constant.mantissas, constant.format, layer)
+        return self.add(op, Interval.constant(constant.mantissas, constant.frac))
+
+    def add(self, op: QnnOp, bounds: Interval) -> SSAValue:
+        """Append an op whose results lie in `bounds`."""
+        self.block.add_op(op)
+        self.bounds[op.result] = bounds.compact()
+        return op.result
+
+    # Exact ops.
+
+    def is_exact(self, op: QnnOp) -> bool:
+        """Whether all constants have few bits and the op loses none but by a plain cast."""
+        if isinstance(op, QuantizeOp):
+            assert op.quantizer is not None
+            return op.quantizer.quantizer.rule is not None
+        if isinstance(op, FunctionOp):
+            return False
+        constants = [o for o in op.operands if self.is_constant(o)]
+        return not isinstance(op, ElementwiseOp) or all(
+            exact_width(self.constant_values(c)) <= FLOAT32_BITS for c in constants
+        )
+
+    def exact(self, op: QnnOp) -> None:
+        """Lower one op on exact operands."""
+        if isinstance(op, QuantizeOp):
+            self.values[op.result] = self.cast(op, self.operand(op.x))
+        else:
+            operands = [self.operand(o) for o in op.operands]
+            self.values[op.result] = self.apply(op, operands)
+
+    def apply(self, op: QnnOp, operands: Sequence[SSAValue]) -> SSAValue:
+        """The op on fixed-point operands, in the format that its interval needs."""
+        try:
+            bounds = op.interval(*(self.bounds[o] for o in operands))
+        except OverflowError:
+            raise TooWide(op.layer_name) from None
+        format = bounds.format()
+        if format.width > MAX_WIDTH:
+            raise TooWide(op.layer_name)
+        new = type(op).create(
+            operands=operands,
+            result_types=[fixed_tensor(shape_of(op.result), format)],
+            properties=dict(op.properties),
+        )
+        new.results[0].name_hint = op.result.name_hint
+        return self.add(new, bounds)
+
+    def cast(self, op: QuantizeOp, x: SSAValue) -> SSAValue:
+        """A plain quantizer as a cast."""
+        assert op.quantizer is not None
+        quantizer = op.quantizer.quantizer
+        assert quantizer.format is not None
+        assert quantizer.rule is not None
+        new = QuantizeOp.fixed(x, quantizer.format, *quantizer.rule, layer=op.layer_name)
+        new.result.name_hint = op.result.name_hint
+        return self.add(new, self.bounds[x].quantize(quantizer.format, *quantizer.rule))
+
+    # Chains of real functions.
+
+    def chain(self, op: QnnOp) -> None:
+        """Lower the element-wise ops from `op` to the next quantizer together."""
+        chain = self.collect(op)
+        x = self.operand(self.variable(op))
+        if chain is None:
+            self.unproved(op, x)
+            return
+        bounds = self.bounds[x].broadcast(shape_of(x)).collapse()
+        oriented = Oriented.of(chain.reference, bounds.lo, bounds.hi)
+        if chain.computable:
+            self.values[chain.last.result] = self.computed(chain, x, oriented)
+        else:
+            self.values[chain.last.result] = self.stored(chain, x, oriented)
+        self.done |= {stage.op for stage in chain.stages} | {chain.last}
+
+    def variable(self, op: QnnOp) -> SSAValue:
+        """The first operand that is not constant."""
+        return next(o for o in op.operands if not self.is_constant(o))
+
+    def collect(self, op: QnnOp) -> Chain | None:
+        """The chain that starts with `op`; None if it meets no quantizer."""
+        stages: list[Stage] = []
+        link: Operation = op
+        frac = format_of(self.operand(self.variable(op))).frac
+        while isinstance(link, ExactElementwiseOp | FunctionOp):
+            constants = [o for o in link.operands if self.is_constant(o)]
+            if len(constants) != len(link.operands) - 1 or self.is_constant(link.operands[0]):
+                return None
+            stages.append(Stage(link, tuple(self.constant_values(c) for c in constants)))
+            user = link.result.get_user_of_unique_use()
+            if user is None:
+                return None
+            link = user
+        if not isinstance(link, QuantizeOp) or link.quantizer is None:
+            return None
+        quantizer = link.quantizer.quantizer
+        if quantizer.data_dependent or quantizer.format is None:
+            raise DataDependent(link.layer_name, str(quantizer))
+        return Chain(tuple(stages), link, frac)
+
+    def computed(self, chain: Chain, x: SSAValue, oriented: Oriented | None) -> SSAValue:
+        """The chain as arithmetic with the narrowest constants; thresholds where none are exact."""
+        bits, differing = FLOAT32_BITS, None
+        if oriented is not None:
+            bits, differing = fit(chain, oriented, format_of(x).width)
+            if differing and oriented.steps.count <= MOST_THRESHOLDS:
+                return self.thresholds(chain, x, oriented)
+        for stage, constants in zip(chain.stages, chain.constants(bits), strict=True):
+            own = [self.constant(c, stage.op.layer_name) for c in constants]
+            x = self.apply(stage.op, [x, *own])
+        result = self.cast(chain.last, x)
+        return _noted(result, chain, oriented, differing)
+
+    def stored(self, chain: Chain, x: SSAValue, oriented: Oriented | None) -> SSAValue:
+        """The chain as thresholds or as a table."""
+        if not chain.quantizer.monotone or any(len(s.constants) for s in chain.stages):
+            oriented = None
+        if oriented is not None and oriented.steps.count <= MOST_THRESHOLDS:
+            return self.thresholds(chain, x, oriented)
+        lo, hi = int(self.bounds[x].lo.min()), int(self.bounds[x].hi.max())
+        if hi - lo >= LARGEST_TABLE:
+            raise TooManySteps(chain.last.layer_name, hi - lo + 1, LARGEST_TABLE)
+        format = chain.quantizer.format
+        assert format is not None
+        table = chain.reference(np.arange(lo, hi + 1))
+        op = LookupOp(x, table, lo, format, chain.last.layer_name)
+        return _noted(self.add(op, op.interval(self.bounds[x])), chain, oriented, 0)
+
+    def thresholds(self, chain: Chain, x: SSAValue, oriented: Oriented) -> SSAValue:
+        """The chain as thresholds, which are always exact."""
+        layer = chain.last.layer_name
+        if (oriented.sign < 0).any():
+            sign = self.constant(FixedConstant.holding(oriented.sign, 0), layer)
+            x = self.apply(MultiplyOp((x, sign), layer=layer), [x, sign])
+        rows = oriented.steps.first.T
+        if (rows == rows[:1]).all():
+            rows = rows[:1]
+        format = chain.quantizer.format
+        assert format is not None
+        op = ThresholdOp(x, rows, oriented.steps.base, format, layer)
+        return _noted(self.add(op, op.interval(self.bounds[x])), chain, oriented, 0)
+
+    def unproved(self, op: QnnOp, x: SSAValue) -> None:
+        """A real affine that no quantizer follows: constants as wide as float32 has them."""
+        if not isinstance(op, ExactElementwiseOp) or self.is_constant(op.operands[0]):
+            raise NeedsQuantizer(op.layer_name, op.name.partition(".")[2])
+        stage = Stage(op, tuple(self.constant_values(c) for c in op.operands[1:]))
+        constants = stage.rounded(format_of(x).frac, FLOAT32_BITS)
+        own = [self.constant(c, op.layer_name) for c in constants]
+        result = self.apply(op, [x, *own])
+        result.owner.attributes["rounded_to_bits"] = IntegerAttr(FLOAT32_BITS, i64)
+        self.values[op.result] = result
+
+    # Softmax.
+
+    def softmax(self, op: SoftmaxOp) -> None:
+        """The integer recipe with a table of exponentials; its operand keeps 8 fraction bits."""
+        x = self.operand(op.x)
+        if format_of(x).frac > SOFTMAX_FRAC:
+            integer = format_of(x).integer + 1
+            format = Format(format_of(x).signed, integer + SOFTMAX_FRAC, integer)
+            modes = Rounding.RND_CONV, Overflow.SAT
+            narrow = QuantizeOp.fixed(x, format, *modes, layer=op.layer_name)
+            x = self.add(narrow, self.bounds[x].quantize(format, *modes))
+        table = exponentials(format_of(x).frac, self.bounds[x])
+        result = fixed_tensor(shape_of(op.result), SOFTMAX_OUT)
+        new = SoftmaxOp(x, table, result, op.layer_name)
+        self.values[op.result] = self.add(new, new.interval(self.bounds[x]))
+
+
+def exponentials(frac: int, bounds: Interval) -> Mantissas:
+    """round(2^18 * exp(-i * 2^-frac)) for i = 0, 1, ... up to the first 0 or the largest i."""
+    span = int(bounds.hi.max()) - int(bounds.lo.min())
+    last = min(span, int(np.ceil((EXP_BITS + 1) * np.log(2) * 2.0**frac)))
+    return np.rint(np.exp(-np.arange(last + 1) * 2.0**-frac) * 2**EXP_BITS).astype(np.int64)
+
+
+def _consumer(value: SSAValue) -> str:
+    user = next(iter(value.uses)).operation
+    return user.layer_name if isinstance(user, QnnOp) else user.name
+
+
+def _noted(
+    result: SSAValue, chain: Chain, oriented: Oriented | None, differing: int | None
+) -> SSAValue:
+    """Note on the op what is known about its equality with the float64 reference.
+
+    `differing_points` is there if every reachable operand was looked at, over `points` of them.
+    """
+    if oriented is not None and differing is not None:
+        points = int((oriented.steps.hi - oriented.steps.lo + 1).sum())
+        result.owner.attributes["points"] = IntegerAttr(points, i64)
+        result.owner.attributes["differing_points"] = IntegerAttr(differing, i64)
+    return result
+
+
+@dataclass(frozen=True)
+class LowerToFixed(ModulePass):
+    """Replace reals by fixed-point numbers; the only pass that sets numerics."""
+
+    name = "lower-to-fixed"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Rebuild `main` in place."""
+        function, outputs = main_function(op), output_ports(op)
+        lowering = Lowering(function)
+        inputs = lowering.run(input_ports(op))
+        replace_body(function, lowering.block)
+        set_ports(function, inputs, outputs)

@@ -1,0 +1,47 @@
+"""`size-fifos`: the smallest FIFO depths that slow nothing down, and the proof that they suffice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.passes import ModulePass, PassFailedException
+
+from calocc.compiler.network import fifos_of, network_of
+from calocc.compiler.ports import main_function
+from calocc.dialects.dataflow.process import DataflowOp
+from calocc.dialects.qnn.conv import int_array
+from calocc.runtime.cycles import fifo_depths, simulate, verify_depths
+
+EVENTS = 2
+"""Events in flight in the proof: one that runs alone, and one that meets its tail."""
+
+
+def set_depths(function: FuncOp) -> None:
+    """Write the depth of every FIFO on the op that fills it."""
+    network = network_of(function)
+    depths = fifo_depths(network, simulate(network))
+    bounded = verify_depths(network, depths, EVENTS)
+    if bounded.slowdown_cycles:
+        raise PassFailedException(f"FIFOs slow the design by {bounded.slowdown_cycles} cycles")
+    by_op: dict[DataflowOp, dict[int, int]] = defaultdict(dict)
+    for channel, fifo in zip(network.channels, fifos_of(function), strict=True):
+        owner = fifo.source.owner
+        if isinstance(owner, DataflowOp):
+            by_op[owner][list(owner.results).index(fifo.source)] = depths[channel.name]
+    for op, own in by_op.items():
+        op.depths = int_array([own[k] for k in range(len(op.results))])
+
+
+@dataclass(frozen=True)
+class SizeFifos(ModulePass):
+    """Size every FIFO by token simulation; prove that nothing deadlocks or slows down."""
+
+    name = "size-fifos"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Annotate the module in place; raise Deadlock (a CaloccError) if it gets stuck."""
+        set_depths(main_function(op))

@@ -1,0 +1,1 @@
+"""calocc: compiles QKeras networks to bit-exact streaming FPGA designs."""

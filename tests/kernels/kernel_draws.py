@@ -1,0 +1,484 @@
+"""Random instances of every kernel, each with its numpy model.
+
+A drawing function takes a `random.Random` and returns a `Case`; shapes and lanes are drawn such
+that they are legal. The models work on mantissas.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from kernel_harness import Case, Ints, Port, constants
+
+from calocc.dialects.fixed.format import Format
+
+
+def divisors(n: int) -> list[int]:
+    """All divisors of n."""
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+# Few, so that cases share instances of the ap_types templates, which dominate compile time; with
+# binary points inside and outside the mantissa.
+_ELEMENTS = [
+    Format.parse(text)
+    for text in ("fixed<6,1>", "ufixed<5,2>", "fixed<9,-1>", "ufixed<1,1>", "fixed<4,6>")
+]
+_RESULTS = [Format.parse(text) for text in ("fixed<8,5>", "ufixed<6,3>", "fixed<3,7>")]
+
+
+def draw_format(rng: random.Random) -> Format:
+    """The format of the elements of a tensor."""
+    return rng.choice(_ELEMENTS)
+
+
+def flat(array: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> list[Ints]:
+    """The single output of a model, flattened in streaming order."""
+    return [np.ascontiguousarray(array, dtype=np.int64).reshape(-1)]
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """Adds `3 * channel + 1` LSB to the accumulator, then rounds to even and saturates."""
+
+    accum: Format
+    result: Format
+    two_dimensional: bool
+
+    @staticmethod
+    def draw(rng: random.Random, accum: Format) -> Epilogue:
+        return Epilogue(accum, rng.choice(_RESULTS), rng.random() < 0.5)
+
+    @property
+    def definition(self) -> str:
+        """The C++ struct."""
+        sort = "ap_fixed" if self.result.signed else "ap_ufixed"
+        mode = f"{sort}<{self.result.width}, {self.result.integer}, AP_RND_CONV, AP_SAT>"
+        accum = self.accum
+        bias = f"ap_fixed<16, {16 - accum.frac}>"
+        if self.two_dimensional:
+            parameter, number = "const nnet::channel &at", "at.fold * at.lanes + at.lane"
+        else:
+            parameter, number = "unsigned at", "at"
+        return (
+            "struct epilogue {\n"
+            f"    static ap_{self.result} apply(const ap_{accum} &x, {parameter}) {{\n"
+            f"        {bias} bias;\n"
+            f"        bias.range() = ap_uint<16>(3 * ({number}) + 1);\n"
+            f"        return {mode}(x + bias);\n"
+            "    }\n"
+            "};"
+        )
+
+    def model(self, accumulators: Ints) -> Ints:
+        """The same on mantissas with the channel as last axis."""
+        channels = np.arange(accumulators.shape[-1], dtype=np.int64)
+        biased = accumulators + (3 * channels + 1)
+        rounded = np.rint(np.ldexp(biased.astype(np.float64), self.result.frac - self.accum.frac))
+        clipped = np.clip(rounded, self.result.min_mantissa, self.result.max_mantissa)
+        return clipped.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a sliding window: sizes, and how slots relate to pixels and windows."""
+
+    size: int
+    taps: int
+    stride: int
+    before: int
+    out: int
+
+    @staticmethod
+    def draw(rng: random.Random) -> Axis:
+        size, taps, stride = rng.randint(1, 6), rng.randint(1, 4), rng.randint(1, 3)
+        before, after = rng.randint(0, taps), rng.randint(0, taps)
+        after = max(after, taps - size - before)
+        fits = (before + size + after - taps) // stride + 1
+        return Axis(size, taps, stride, before, rng.choice([fits, max(1, fits - 1)]))
+
+    @property
+    def slots(self) -> int:
+        """The padded size that all windows and all pixels fit in."""
+        return max((self.out - 1) * self.stride + self.taps, self.before + self.size)
+
+    def real(self, slot: int) -> bool:
+        """Whether the slot is a pixel, not padding."""
+        return self.before <= slot < self.before + self.size
+
+    def valid(self, slot: int) -> bool:
+        """Whether a window ends at this slot."""
+        start = slot - self.taps + 1
+        return start >= 0 and start % self.stride == 0 and start // self.stride < self.out
+
+
+def window_trips(rows: Axis, cols: Axis, in_beats: int, out_beats: int) -> int:
+    """The sum of the lengths of all phases, evaluated phase by phase."""
+    slots = [(r, c) for r in range(rows.slots) for c in range(cols.slots)]
+    real = [rows.real(r) and cols.real(c) for r, c in slots] + [False]
+    emit = [False] + [rows.valid(r) and cols.valid(c) for r, c in slots]
+    return sum(
+        max(out_beats if e else 0, in_beats if r else 0, 1) for r, e in zip(real, emit, strict=True)
+    )
+
+
+def draw_window(rng: random.Random) -> Case:
+    """`window`: any stride, padding on every side, unused rows and columns at the end."""
+    rows, cols, channels = Axis.draw(rng), Axis.draw(rng), rng.randint(1, 6)
+    window = rows.taps * cols.taps * channels
+    element = draw_format(rng)
+    image = Port(element, rng.choice(divisors(channels)), rows.size * cols.size * channels)
+    patches = Port(element, rng.choice(divisors(window)), rows.out * cols.out * window)
+    padding = rng.choice([0, element.min_mantissa])
+    trips = window_trips(rows, cols, channels // image.lanes, window // patches.lanes)
+    sizes = constants(
+        "sizes",
+        in_height=rows.size,
+        in_width=cols.size,
+        n_chan=channels,
+        filt_height=rows.taps,
+        filt_width=cols.taps,
+        stride_height=rows.stride,
+        stride_width=cols.stride,
+        pad_top=rows.before,
+        pad_left=cols.before,
+        out_height=rows.out,
+        out_width=cols.out,
+        trips=trips,
+    )
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        padded = np.full((rows.slots, cols.slots, channels), padding, dtype=np.int64)
+        top, left = rows.before, cols.before
+        pixels = event[0].reshape(rows.size, cols.size, channels)
+        padded[top : top + rows.size, left : left + cols.size] = pixels
+        views = np.lib.stride_tricks.sliding_window_view(padded, (rows.taps, cols.taps), (0, 1))
+        picked = views[:: rows.stride, :: cols.stride][: rows.out, : cols.out]
+        return flat(picked.transpose(0, 1, 3, 4, 2))
+
+    config = f"{sizes}\nstruct config : sizes {{\n{pad_value(element, padding)}}};"
+    call = "nnet::window<in0_T, out0_T, config>(in0, out0);"
+    return Case("window", (image,), (patches,), config, call, trips, model)
+
+
+def pad_value(element: Format, mantissa: int) -> str:
+    """The static member function that returns the padding."""
+    return (
+        f"    static ap_{element} pad_value() {{\n"
+        f"        ap_{element} value;\n"
+        f"        value.range() = ap_int<64>({mantissa});\n"
+        "        return value;\n"
+        "    }\n"
+    )
+
+
+def draw_matvec(rng: random.Random) -> Case:
+    """`matvec` with random weights in random foldings."""
+    vectors, n, m = rng.randint(1, 4), rng.randint(1, 12), rng.randint(1, 12)
+    simd, pe = rng.choice(divisors(n)), rng.choice(divisors(m))
+    element, weight = draw_format(rng), draw_format(rng)
+    numbers = np.random.default_rng(rng.randrange(1 << 32))
+    matrix = numbers.integers(weight.min_mantissa, weight.max_mantissa, (n, m), endpoint=True)
+    frac = element.frac + weight.frac + rng.choice([0, 0, 2])
+    spare = frac - element.frac - weight.frac
+    epilogue = Epilogue.draw(rng, Format(True, 26, 26 - frac))
+    layout = matrix.reshape(n // simd, simd, m // pe, pe).transpose(3, 2, 0, 1)
+    storage = rng.choice(["lutram", "bram", "uram"])
+    sizes = constants("sizes", n_vectors=vectors, n_in=n, n_out=m)
+    definitions = (
+        f"{sizes}\n{epilogue.definition}\n"
+        "struct config : sizes {\n"
+        f"    typedef ap_{weight} weight_t;\n"
+        f"    typedef ap_{epilogue.accum} accum_t;\n"
+        f"    static const nnet::storage weight_storage = nnet::storage::{storage};\n"
+        "    typedef case_epilogue epilogue;\n"
+        "};\n"
+        f"static const long long mantissas[] = {{{', '.join(map(str, layout.reshape(-1)))}}};\n"
+        f"static config::weight_t weights[{pe}][{n * m // (pe * simd)}][{simd}];"
+    ).replace("struct epilogue", "struct case_epilogue")
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        return flat(epilogue.model((event[0].reshape(vectors, n) @ matrix) << spare))
+
+    return Case(
+        "matvec",
+        (Port(element, simd, vectors * n),),
+        (Port(epilogue.result, pe, vectors * m),),
+        definitions,
+        f"fill(&weights[0][0][0], mantissas, {n * m}); "
+        "nnet::matvec<in0_T, out0_T, config>(in0, out0, weights);",
+        vectors * (n // simd) * (m // pe),
+        model,
+    )
+
+
+def draw_reduce(rng: random.Random) -> Case:
+    """`reduce` by sum or maximum."""
+    positions, taps, channels = rng.randint(1, 4), rng.randint(1, 9), rng.randint(1, 8)
+    lanes = rng.choice(divisors(channels))
+    element = draw_format(rng)
+    maximum = rng.random() < 0.5
+    accum = element if maximum else Format(True, 16, 16 - element.frac)
+    epilogue = Epilogue.draw(rng, accum)
+    combination = "x > acc ? accum_t(x) : acc" if maximum else "acc + x"
+    sizes = constants("sizes", n_positions=positions, n_taps=taps, n_chan=channels)
+    definitions = (
+        f"{sizes}\n{epilogue.definition}\n"
+        "struct config : sizes {\n"
+        f"    typedef ap_{accum} accum_t;\n"
+        f"    static accum_t combine(const accum_t &acc, const ap_{element} &x) {{\n"
+        f"        return {combination};\n"
+        "    }\n"
+        "    typedef case_epilogue epilogue;\n"
+        "};"
+    ).replace("struct epilogue", "struct case_epilogue")
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        taken = event[0].reshape(positions, taps, channels)
+        return flat(epilogue.model(taken.max(axis=1) if maximum else taken.sum(axis=1)))
+
+    return Case(
+        "reduce",
+        (Port(element, lanes, positions * taps * channels),),
+        (Port(epilogue.result, lanes, positions * channels),),
+        definitions,
+        "nnet::reduce<in0_T, out0_T, config>(in0, out0);",
+        positions * taps * channels // lanes,
+        model,
+    )
+
+
+def draw_map(rng: random.Random) -> Case:
+    """`map` of one tensor (adds 3 * channel + 1) or two (their sum plus that)."""
+    pixels, channels, two = rng.randint(1, 6), rng.randint(1, 8), rng.random() < 0.5
+    lanes = rng.choice(divisors(channels))
+    a, b = draw_format(rng), draw_format(rng)
+    exact = Format(True, 32, 32 - max(f.frac for f in _ELEMENTS))
+    epilogue = Epilogue.draw(rng, exact)
+    names = ["a", "b"][: 1 + two]
+    parameters = ", ".join(f"const ap_{f} &{name}" for name, f in zip(names, (a, b), strict=False))
+    sizes = constants("sizes", n_beats=pixels * channels // lanes, n_chan=channels)
+    definitions = (
+        f"{sizes}\n{epilogue.definition}\n"
+        "struct config : sizes {\n"
+        f"    static ap_{epilogue.result} apply({parameters}, const nnet::channel &at) {{\n"
+        f"        return epilogue::apply(ap_{exact}({' + '.join(names)}), at);\n"
+        "    }\n"
+        "};"
+    )
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        formats = (a, b)[: len(event)]
+        shifted = [x << (exact.frac - f.frac) for x, f in zip(event, formats, strict=True)]
+        return flat(epilogue.model(np.sum(shifted, axis=0).reshape(pixels, channels)))
+
+    ports = tuple(Port(f, lanes, pixels * channels) for f in (a, b)[: 1 + two])
+    arguments = ", ".join(f"in{i}" for i in range(len(ports)))
+    types = ", ".join(f"in{i}_T" for i in range(len(ports)))
+    return Case(
+        "map",
+        ports,
+        (Port(epilogue.result, lanes, pixels * channels),),
+        definitions,
+        f"nnet::map<{types}, out0_T, config>({arguments}, out0);",
+        pixels * channels // lanes,
+        model,
+    )
+
+
+def draw_fork(rng: random.Random) -> Case:
+    """`fork` to one to eight streams."""
+    beats, lanes, copies = rng.randint(1, 9), rng.randint(1, 5), rng.randint(1, 8)
+    port = Port(draw_format(rng), lanes, beats * lanes)
+    outs = ", ".join(f"out{i}" for i in range(copies))
+    return Case(
+        "fork",
+        (port,),
+        (port,) * copies,
+        constants("config", n_beats=beats),
+        f"nnet::fork<in0_T, config>(in0, {outs});",
+        beats,
+        lambda event: [event[0]] * copies,
+    )
+
+
+def draw_lanes(rng: random.Random) -> Case:
+    """`lanes` from narrow to wide, from wide to narrow, and between equals."""
+    narrow, ratio, beats = rng.randint(1, 5), rng.randint(1, 6), rng.randint(1, 5)
+    widths = [narrow, narrow * ratio]
+    rng.shuffle(widths)
+    element, size = draw_format(rng), narrow * ratio * beats
+    return Case(
+        "lanes",
+        (Port(element, widths[0], size),),
+        (Port(element, widths[1], size),),
+        constants("config", n_beats=size // narrow),
+        "nnet::lanes<in0_T, out0_T, config>(in0, out0);",
+        size // narrow,
+        lambda event: event,
+    )
+
+
+def draw_concat(rng: random.Random) -> Case:
+    """`concat` of tensors of different formats, the output holding both."""
+    outer, lanes = rng.randint(1, 5), rng.randint(1, 4)
+    inner = [lanes * rng.randint(1, 4) for _ in range(2)]
+    formats = [draw_format(rng), draw_format(rng)]
+    frac = max(f.frac for f in _ELEMENTS)
+    result = Format(True, 24, 24 - frac)
+    sizes = constants("config", n_outer=outer, inner_a=inner[0], inner_b=inner[1])
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        parts = [
+            (x << (frac - f.frac)).reshape(outer, n)
+            for x, f, n in zip(event, formats, inner, strict=True)
+        ]
+        return flat(np.concatenate(parts, axis=1))
+
+    return Case(
+        "concat",
+        tuple(Port(f, lanes, outer * n) for f, n in zip(formats, inner, strict=True)),
+        (Port(result, lanes, outer * sum(inner)),),
+        sizes,
+        "nnet::concat<in0_T, in1_T, out0_T, config>(in0, in1, out0);",
+        outer * sum(inner) // lanes,
+        model,
+    )
+
+
+def draw_pad(rng: random.Random) -> Case:
+    """`pad` with zero or another constant on any side."""
+    height, width, channels = (rng.randint(1, 5) for _ in range(3))
+    top, bottom, left, right = (rng.randint(0, 3) for _ in range(4))
+    lanes, element = rng.choice(divisors(channels)), draw_format(rng)
+    padding = rng.choice([0, element.min_mantissa, element.max_mantissa])
+    out_size = (top + height + bottom) * (left + width + right) * channels
+    sizes = constants(
+        "sizes",
+        in_height=height,
+        in_width=width,
+        n_chan=channels,
+        pad_top=top,
+        pad_bottom=bottom,
+        pad_left=left,
+        pad_right=right,
+    )
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        image = event[0].reshape(height, width, channels)
+        around = ((top, bottom), (left, right), (0, 0))
+        return flat(np.pad(image, around, constant_values=padding))
+
+    return Case(
+        "pad",
+        (Port(element, lanes, height * width * channels),),
+        (Port(element, lanes, out_size),),
+        f"{sizes}\nstruct config : sizes {{\n{pad_value(element, padding)}}};",
+        "nnet::pad<in0_T, out0_T, config>(in0, out0);",
+        out_size // lanes,
+        model,
+    )
+
+
+def draw_upsample(rng: random.Random) -> Case:
+    """`upsample` by any integer factors."""
+    height, width, channels = (rng.randint(1, 4) for _ in range(3))
+    factors = rng.randint(1, 4), rng.randint(1, 4)
+    lanes, element = rng.choice(divisors(channels)), draw_format(rng)
+    size = height * width * channels
+    sizes = constants(
+        "config",
+        in_height=height,
+        in_width=width,
+        n_chan=channels,
+        height_factor=factors[0],
+        width_factor=factors[1],
+    )
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        image = event[0].reshape(height, width, channels)
+        return flat(image.repeat(factors[0], axis=0).repeat(factors[1], axis=1))
+
+    return Case(
+        "upsample",
+        (Port(element, lanes, size),),
+        (Port(element, lanes, size * factors[0] * factors[1]),),
+        sizes,
+        "nnet::upsample<in0_T, out0_T, config>(in0, out0);",
+        size * factors[0] * factors[1] // lanes,
+        model,
+    )
+
+
+def draw_buffer(rng: random.Random) -> Case:
+    """`buffer`: all permutations with one lane, those that keep the last axis with several."""
+    dims = [rng.randint(1, 5) for _ in range(3)]
+    perm = rng.sample(range(3), 3)
+    lanes = rng.choice(divisors(dims[2])) if perm[2] == 2 else 1
+    element, size = draw_format(rng), dims[0] * dims[1] * dims[2]
+    values = {f"dim{i}": dim for i, dim in enumerate(dims)}
+    values |= {f"perm{i}": axis for i, axis in enumerate(perm)}
+    return Case(
+        "buffer",
+        (Port(element, lanes, size),),
+        (Port(element, lanes, size),),
+        constants("config", **values),
+        "nnet::buffer<in0_T, out0_T, config>(in0, out0);",
+        2 * size // lanes,
+        lambda event: flat(event[0].reshape(dims).transpose(perm)),
+    )
+
+
+def draw_softmax(rng: random.Random) -> Case:
+    """`softmax` with a table that may be shorter than the largest distance."""
+    rows, n = rng.randint(1, 3), rng.randint(1, 8)
+    element = draw_format(rng)
+    result = Format.parse(rng.choice(["ufixed<8,0>", "ufixed<17,1>", "ufixed<1,0>"]))
+    entries, exp_bits = rng.randint(1, 40), rng.choice([2, 16])
+    decay = np.exp(-rng.uniform(0, 0.5) * np.arange(entries))
+    table = np.maximum(np.floor(decay * ((1 << exp_bits) - 1)), [1] + [0] * (entries - 1))
+    table = table.astype(np.int64)
+    sizes = constants("sizes", n_rows=rows, n_in=n, table_size=entries)
+    definitions = (
+        f"{sizes}\n"
+        "struct config : sizes {\n"
+        f"    typedef ap_uint<{exp_bits}> exp_t;\n"
+        f"    typedef ap_uint<{exp_bits + 4}> sum_t;\n"
+        "};\n"
+        f"static const config::exp_t table[] = {{{', '.join(map(str, table))}}};"
+    )
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        x = event[0].reshape(rows, n)
+        exps = table[np.minimum(x.max(axis=1, keepdims=True) - x, entries - 1)]
+        total = exps.sum(axis=1, keepdims=True)
+        ratio = ((exps << result.frac) + (total >> 1)) // total
+        return flat(np.minimum(ratio, result.max_mantissa))
+
+    return Case(
+        "softmax",
+        (Port(element, 1, rows * n),),
+        (Port(result, 1, rows * n),),
+        definitions,
+        "nnet::softmax<in0_T, out0_T, config>(in0, out0, table);",
+        3 * rows * n,
+        model,
+    )
+
+
+DRAWS: dict[str, Callable[[random.Random], Case]] = {
+    "window": draw_window,
+    "matvec": draw_matvec,
+    "reduce": draw_reduce,
+    "map": draw_map,
+    "fork": draw_fork,
+    "lanes": draw_lanes,
+    "concat": draw_concat,
+    "pad": draw_pad,
+    "upsample": draw_upsample,
+    "buffer": draw_buffer,
+    "softmax": draw_softmax,
+}

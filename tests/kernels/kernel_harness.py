@@ -1,0 +1,186 @@
+"""Runs kernels of the C++ library on mantissas: many cases in one shared library per kernel."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calocc.codegen
+from calocc.dialects.fixed.format import Format
+from calocc.runtime.gxx import ap_types_dir, compile_shared
+
+Ints = NDArray[np.int64]
+
+_KERNELS = Path(calocc.codegen.__path__[0]) / "vitis" / "kernels"
+
+# The ap_types constructors mask an uninitialised value, which g++ reports wherever it inlines them.
+_WARNINGS = (
+    "-Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-uninitialized -Wno-maybe-uninitialized"
+).split()
+
+_PRELUDE = """\
+#include "calocc_{kernel}.h"
+
+// One beat more than the kernel may read, so that reading too much is noticed.
+template <class beat_T>
+static void feed(hls::stream<beat_T> &to, const long long *from, unsigned beats) {{
+    for (unsigned b = 0; b <= beats; b++) {{
+        beat_T beat;
+        for (unsigned l = 0; l < beat_T::size; l++)
+            beat[l].range() = ap_int<64>(b < beats ? from[b * beat_T::size + l] : 0);
+        to.write(beat);
+    }}
+}}
+
+// Takes what the stream holds, stores at most `beats` of it, and returns the number of beats.
+template <class beat_T>
+static long drain(hls::stream<beat_T> &from, long long *to, unsigned beats) {{
+    unsigned b = 0;
+    for (; !from.empty(); b++) {{
+        const beat_T beat = from.read();
+        for (unsigned l = 0; b < beats && l < beat_T::size; l++)
+            to[b * beat_T::size + l] = beat[l].V;
+    }}
+    return b;
+}}
+
+template <class T> static void fill(T *to, const long long *from, unsigned count) {{
+    for (unsigned i = 0; i < count; i++)
+        to[i].range() = ap_int<64>(from[i]);
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A stream of `size` elements of `format`, `lanes` per beat."""
+
+    format: Format
+    lanes: int
+    size: int
+
+    @property
+    def element(self) -> str:
+        """The C++ element type."""
+        return f"ap_{self.format}"
+
+    @property
+    def beats(self) -> int:
+        """The number of beats of one event."""
+        return self.size // self.lanes
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kernel instance with its meaning.
+
+    `definitions` declares at namespace scope what `call` needs; both may use the beat types in0_T,
+    ..., out0_T, ... and `call` the streams in0, ..., out0, .... `model` maps the mantissas of all
+    inputs (flat, one array per input) to those of all outputs; `trips` is the expected number of
+    loop iterations.
+    """
+
+    kernel: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    definitions: str
+    call: str
+    trips: int
+    model: Callable[[Sequence[Ints]], Sequence[Ints]]
+
+
+def draw_event(case: Case, rng: np.random.Generator) -> list[Ints]:
+    """Mantissas for all inputs: mostly uniform, sometimes only extreme values."""
+    extreme = rng.random() < 0.3
+    event: list[Ints] = []
+    for port in case.inputs:
+        lo, hi = port.format.min_mantissa, port.format.max_mantissa
+        uniform = rng.integers(lo, hi, port.size, dtype=np.int64, endpoint=True)
+        event.append(np.where(uniform < (lo + hi) / 2, lo, hi) if extreme else uniform)
+    return event
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call did: mantissas and beats of each output, unread beats of each input."""
+
+    outputs: tuple[Ints, ...]
+    written: tuple[int, ...]
+    unread: tuple[int, ...]
+    ticks: int
+
+
+class KernelLibrary:
+    """The compiled cases of one kernel."""
+
+    def __init__(self, cases: Sequence[Case], directory: Path, defines: Sequence[str] = ()) -> None:
+        (kernel,) = {case.kernel for case in cases}
+        source = directory / f"{kernel}.cpp"
+        output = directory / f"{kernel}.so"
+        parts = [_PRELUDE.format(kernel=kernel)]
+        parts += [_case_source(index, case) for index, case in enumerate(cases)]
+        source.write_text("\n".join(parts))
+        headers = [ap_types_dir(), ap_types_dir().parent / "nnet_utils"]
+        system = [flag for path in headers for flag in ("-isystem", str(path))]
+        options = ["-std=c++11", "-O0", "-DCALOCC_COUNT", *defines, *_WARNINGS, *system]
+        compile_shared([source], output, [_KERNELS], options)
+        self._cases = cases
+        self._library = ctypes.CDLL(str(output))
+
+    def run(self, index: int, event: Sequence[Ints]) -> Outcome:
+        """Execute case `index` on one event."""
+        case = self._cases[index]
+        outputs = tuple(np.zeros(port.size, dtype=np.int64) for port in case.outputs)
+        counts = np.zeros(len(case.inputs) + len(case.outputs), dtype=np.int64)
+        function = self._library[f"run_{index}"]
+        function.restype = ctypes.c_long
+        ticks = function(_pointers(event), _pointers(outputs), _pointers([counts]))
+        unread, written = np.split(counts, [len(case.inputs)])
+        return Outcome(outputs, tuple(written.tolist()), tuple(unread.tolist()), ticks)
+
+
+def _pointers(arrays: Sequence[Ints]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+
+
+def _case_source(index: int, case: Case) -> str:
+    """One C function that feeds the inputs, calls the kernel and drains all streams."""
+    ports = [(f"in{i}", port) for i, port in enumerate(case.inputs)]
+    ports += [(f"out{i}", port) for i, port in enumerate(case.outputs)]
+    types = [f"typedef nnet::array<{p.element}, {p.lanes}> {name}_T;" for name, p in ports]
+    streams = [f'    hls::stream<{name}_T> {name}("{name}");' for name, _ in ports]
+    feeds = [f"    feed(in{i}, ins[{i}], {p.beats});" for i, p in enumerate(case.inputs)]
+    drains = [f"    counts[0][{i}] = drain(in{i}, nullptr, 0);" for i in range(len(case.inputs))]
+    drains += [
+        f"    counts[0][{len(case.inputs) + i}] = drain(out{i}, outs[{i}], {p.beats});"
+        for i, p in enumerate(case.outputs)
+    ]
+    return "\n".join(
+        [
+            f"namespace case_{index} {{",
+            *types,
+            case.definitions,
+            "}",
+            f'extern "C" long run_{index}(const long long *const *ins, long long *const *outs,',
+            "                       long long *const *counts) {",
+            f"    using namespace case_{index};",
+            *streams,
+            *feeds,
+            "    nnet::ticks() = 0;",
+            f"    {case.call}",
+            *drains,
+            "    return nnet::ticks();",
+            "}",
+        ]
+    )
+
+
+def constants(name: str, **values: int) -> str:
+    """A C++ struct of static constants, to derive a configuration from."""
+    members = [f"    static const unsigned {key} = {value};" for key, value in values.items()]
+    return "\n".join([f"struct {name} {{", *members, "};"])

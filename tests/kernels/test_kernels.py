@@ -1,0 +1,49 @@
+"""The C++ kernels against numpy, bit for bit, with their iteration counts.
+
+All cases of a kernel are compiled into one library; each runs several events in one process, so
+state left over from an event shows up in the next.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from kernel_draws import DRAWS
+from kernel_harness import Case, KernelLibrary, draw_event
+
+_EVENTS = 5
+_CASES = {"window": 40, "matvec": 10, "reduce": 10, "map": 10, "softmax": 10}
+
+
+def _cases(kernel: str, count: int) -> list[Case]:
+    rng = random.Random(f"{kernel} cases")
+    return [DRAWS[kernel](rng) for _ in range(count)]
+
+
+def _check(cases: list[Case], library: KernelLibrary) -> None:
+    """Outputs, iteration count, and the number of beats read and written, for drawn events."""
+    rng = np.random.default_rng(2024)
+    for index, case in enumerate(cases):
+        for _ in range(_EVENTS):
+            event = draw_event(case, rng)
+            outcome = library.run(index, event)
+            assert outcome.unread == (1,) * len(case.inputs), case
+            assert outcome.written == tuple(port.beats for port in case.outputs), case
+            assert outcome.ticks == case.trips, case
+            for got, expected in zip(outcome.outputs, case.model(event), strict=True):
+                np.testing.assert_array_equal(got, expected, err_msg=str(case))
+
+
+@pytest.mark.parametrize("kernel", DRAWS)
+def test_matches_numpy(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    cases = _cases(kernel, _CASES.get(kernel, 16))
+    _check(cases, KernelLibrary(cases, tmp_path_factory.mktemp(kernel)))
+
+
+def test_matvec_in_ap_fixed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The accumulation that is synthesised, not the faster one of simulation."""
+    cases = _cases("matvec", 6)
+    directory = tmp_path_factory.mktemp("matvec_fixed")
+    _check(cases, KernelLibrary(cases, directory, ["-DCALOCC_FIXED_SUMS"]))
