@@ -1,14 +1,85 @@
-"""The pass pipelines of the optimisation levels, as text."""
+"""The pass pipelines of the optimisation levels, as text.
+
+What decides numerics comes first, and is the same at every level; all else keeps every bit.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from time import perf_counter
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass, PassPipeline
+from xdsl.universe import Universe
+
+from calocc.compiler.ports import input_ports
+from calocc.compiler.ranges import check_formats
+from calocc.dialects.dataflow.stream import StreamType
+from calocc.compiler.ports import main_function
+
 NUMERICS = "fold-batch-norm,factor-scales,hoist-quantize,lower-to-fixed,dce"
-"""What decides numerics: the same at every level, and first."""
+SIMPLIFY = "canonicalize,cse,narrow-widths"
 
-_SIMPLIFY = "canonicalize,cse,narrow-widths"
-_BALANCE = "balance{{target=\"{target}\" budget={budget} pins={pins}}}"
+FIXED = {
+    0: NUMERICS,
+    1: f"{NUMERICS},{SIMPLIFY}",
+    2: f"{NUMERICS},{SIMPLIFY}",
+    3: f"{NUMERICS},{SIMPLIFY}",
+}
+"""From reals to exact fixed-point numbers."""
+
+DATAFLOW = {
+    0: "partition-streams,size-fifos",
+    1: "partition-streams,fuse,size-fifos",
+    2: "partition-streams,fuse,{balance},size-fifos",
+    3: "partition-streams,fuse,{balance},size-fifos",
+}
+"""From layers to balanced processes; `{balance}` is the balance pass with its options."""
+
+Watch = Callable[[ModulePass, ModuleOp], None]
+"""Sees the module after each pass."""
 
 
-def fixed_pipeline(level: int) -> str:
-    """From reals to exact fixed-point numbers."""
-    return f"{NUMERICS},{_SIMPLIFY}" if level >= 1 else NUMERICS
+@cache
+def universe() -> Universe:
+    """All dialects, passes and targets, those of installed plug-ins included."""
+    return Universe.get_multiverse()
+
+
+def new_context() -> Context:
+    """A context that knows all dialects."""
+    context = Context()
+    for name, dialect in universe().all_dialects.items():
+        context.register_dialect(name, dialect)
+    return context
+
+
+def verify(module: ModuleOp) -> None:
+    """The IR's rules, and that no fixed-point value can leave its format."""
+    module.verify()
+    ports = input_ports(module)
+    streams = any(isinstance(a.type, StreamType) for a in main_function(module).args)
+    if ports and ports[0].format is not None and not streams:
+        check_formats(module)
+
+
+@dataclass
+class Runner:
+    """Runs pipelines; measures, verifies and shows the module after every pass."""
+
+    context: Context
+    seconds: dict[str, float]
+    watch: Watch | None = None
+
+    def run(self, module: ModuleOp, pipeline: str) -> None:
+        """Run the passes of a pipeline on a module, in place."""
+        for step in PassPipeline.parse_spec(universe().all_passes, pipeline).passes:
+            started = perf_counter()
+            step.apply(self.context, module)
+            verify(module)
+            self.seconds[step.name] = self.seconds.get(step.name, 0.0) + perf_counter() - started
+            if self.watch is not None:
+                self.watch(step, module)

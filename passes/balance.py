@@ -57,7 +57,7 @@ class BadPin(CaloccError):
     """A folding that a user asks for and a layer cannot have."""
 
     layer: str
-    what_: str
+    problem: str
 
     @property
     def where(self) -> str:
@@ -65,7 +65,7 @@ class BadPin(CaloccError):
 
     @property
     def what(self) -> str:
-        return self.what_
+        return self.problem
 
     @property
     def hint(self) -> str:
@@ -175,6 +175,7 @@ class Balance(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""
         pins = parse_pins(self.pins)
+        _require_layers(main_function(op), pins)
         target = self.interval or self._least_target(op, pins)
         refold(main_function(op), target, pins)
 
@@ -199,6 +200,14 @@ class Balance(ModulePass):
         trial = main_function(module.clone())
         refold(trial, target, pins)
         return shortage(total_resources(trial), device, self.budget)
+
+
+def _require_layers(function: FuncOp, pins: Pins) -> None:
+    layers = {op.layer_name for op in function.body.block.ops if isinstance(op, MatvecOp)}
+    for layer in pins:
+        if layer not in layers:
+            known = ", ".join(sorted(layers))
+            raise BadPin(layer, f"no dense layer or convolution has this name; there are {known}")
 
 
 def parse_pins(texts: tuple[str, ...]) -> dict[str, dict[str, int]]:

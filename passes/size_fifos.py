@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.passes import ModulePass, PassFailedException
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
 
 from calocc.compiler.network import fifos_of, network_of
 from calocc.compiler.ports import main_function

@@ -294,9 +294,12 @@ class Network:
 
 def _check_names(channels: tuple[Channel, ...]) -> None:
     names = [channel.name for channel in channels]
-    for name in names:
-        if names.count(name) > 1:
-            raise MalformedNetwork(f"fifo '{name}'", "two channels have this name", "rename one")
+    for channel in channels:
+        where = f"fifo '{channel.name}'"
+        if names.count(channel.name) > 1:
+            raise MalformedNetwork(where, "two channels have this name", "rename one")
+        if channel.producer is None and channel.consumer is None:
+            raise MalformedNetwork(where, "no process is at either end", "remove it")
 
 
 def _check_ports(network: Network) -> None:
@@ -310,7 +313,7 @@ def _check_ports(network: Network) -> None:
             )
     found = [(*c.producer, "output") for c in network.channels if c.producer is not None]
     found += [(*c.consumer, "input") for c in network.channels if c.consumer is not None]
-    if sorted(wanted) != sorted(found) or any(c.producer is c.consumer for c in network.channels):
+    if sorted(wanted) != sorted(found):
         odd = sorted(set(wanted) ^ set(found)) or sorted(f for f in found if found.count(f) > 1)
         ports = ", ".join(f"{kind} {k} of process {p}" for p, k, kind in odd)
         raise MalformedNetwork(

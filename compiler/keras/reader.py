@@ -287,7 +287,9 @@ def _short_names(names: list[str]) -> list[str]:
 
 def _parse_json(path: Path, text: str) -> object:
     try:
-        tree: object = json.loads(text, parse_constant=_refuse_constant)
+        tree: object = json.loads(
+            text, parse_constant=_refuse_constant, object_pairs_hook=_printable
+        )
     except RecursionError:
         raise InvalidJson(path, "nested too deeply") from None
     except ValueError as error:
@@ -295,6 +297,14 @@ def _parse_json(path: Path, text: str) -> object:
     if _is_deep(tree):
         raise InvalidJson(path, "nested too deeply")
     return tree
+
+
+def _printable(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Keys appear in messages as they are, so they must be printable."""
+    for key, _ in pairs:
+        if not key.isprintable():
+            raise ValueError(f"the key {key!r} is not printable")
+    return dict(pairs)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -345,6 +355,8 @@ class _Node:
     def text(self) -> str:
         if not isinstance(self.value, str) or not self.value:
             raise self.fail("a text")
+        if not self.value.isprintable():
+            raise self.fail("a printable text")
         return self.value
 
     def index(self) -> int:

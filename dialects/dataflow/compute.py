@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-import numpy as np
 from xdsl.ir import Region, SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
@@ -34,11 +33,11 @@ from calocc.dialects.dataflow.stream import StreamType, stream_of
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.exact import align
 from calocc.dialects.fixed.format import Format
-from calocc.dialects.fixed.ops import format_of
+from calocc.dialects.fixed.ops import format_of, verify_mantissas
 from calocc.dialects.fixed.types import FixedType
 from calocc.dialects.qnn.op import name_attr
 from calocc.dialects.qnn.pool import Pooling, PoolingAttr
-from calocc.dialects.qnn.softmax import integer_softmax
+from calocc.dialects.qnn.softmax import integer_softmax, verify_exponentials
 from calocc.dialects.qnn.windows import exact_matmul
 
 
@@ -67,6 +66,9 @@ class MapOp(UniformOp):
         super().verify_()
         if any(s.shape != self.result.type.shape for s in self.inputs):
             raise VerifyException("a map's operands and result have the same shape")
+        scalars = [a.type for a in self.epilogue.block.args]
+        if scalars != [s.tensor.element_type for s in self.inputs]:
+            raise VerifyException("a map's epilogue takes the elements of its operands")
         verify_epilogue(self, self.epilogue, len(self.args), self.result.type)
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
@@ -137,14 +139,18 @@ class MatvecOp(ProcessOp):
 
     def verify_(self) -> None:
         """Shapes fit, the accumulator keeps every fraction bit."""
-        n, m = self.weights.shape
         x, y = stream_of(self.x), self.result.type
-        if x.shape[-1] != n or y.shape[-1] != m or x.size // n != y.size // m:
-            raise VerifyException(f"weights {(n, m)} do not take {x.shape} to {y.shape}")
+        if self.weights.shape != (x.shape[-1], y.shape[-1]) or (
+            prod(x.shape[:-1]) != prod(y.shape[:-1])
+        ):
+            raise VerifyException(
+                f"weights {self.weights.shape} do not take {x.shape} to {y.shape}"
+            )
+        verify_mantissas(self.weights, self.weight_type.format)
+        verify_epilogue(self, self.epilogue, 1, y)
         frac = x.format.frac + self.weight_type.format.frac
         if self.accumulator.frac < frac:
             raise VerifyException(f"the accumulator needs {frac} fraction bits")
-        verify_epilogue(self, self.epilogue, 1, y)
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """The exact products, then the epilogue."""
@@ -237,12 +243,12 @@ class ReduceOp(UniformOp):
     def verify_(self) -> None:
         """Taps are whole; the accumulator keeps every fraction bit."""
         super().verify_()
+        verify_epilogue(self, self.epilogue, 1, self.result.type)
         x = stream_of(self.x)
         if x.size % self.result.type.size or x.shape[-1] % self.channels:
             raise VerifyException(f"cannot reduce {x.shape} to {self.result.type.shape}")
         if self.accumulator.frac < x.format.frac:
             raise VerifyException(f"the accumulator needs {x.format.frac} fraction bits")
-        verify_epilogue(self, self.epilogue, 1, self.result.type)
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Combine, then the epilogue."""
@@ -290,6 +296,9 @@ class SoftmaxOp(ProcessOp):
         """One lane."""
         if (stream_of(self.x).width, self.result.type.width) != (1, 1):
             raise VerifyException("softmax takes one element at a time")
+        if stream_of(self.x).shape != self.result.type.shape:
+            raise VerifyException("softmax keeps the shape")
+        verify_exponentials(self.table)
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """The integer recipe."""

@@ -18,7 +18,7 @@ from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.dataflow.stream import StreamType, stream_of
 from calocc.dialects.fixed.format import Format
-from calocc.dialects.fixed.ops import ScalarOp, YieldOp, format_of
+from calocc.dialects.fixed.ops import ConstantOp, ScalarOp, ThresholdOp, YieldOp, format_of
 from calocc.dialects.fixed.types import FixedType
 
 Mantissas = NDArray[np.int64]
@@ -148,10 +148,13 @@ def run_epilogue(region: Region, *args: Mantissas) -> Mantissas:
 
 def verify_epilogue(op: Operation, region: Region, arity: int, out: StreamType) -> None:
     """The epilogue takes `arity` scalars, holds scalar ops only and yields the stream's element."""
-    *body, last = region.block.ops
+    body, last = list(region.block.ops), region.block.last_op
     if len(region.block.args) != arity or not isinstance(last, YieldOp):
         raise VerifyException(f"the epilogue of {op.name} takes {arity} scalars and yields one")
-    if not all(isinstance(o, ScalarOp) for o in body):
+    if not all(isinstance(o, ScalarOp) for o in body[:-1]):
         raise VerifyException("an epilogue holds scalar operations of the fixed dialect only")
+    for constant in (o for o in body if isinstance(o, ConstantOp | ThresholdOp)):
+        if constant.channels not in (1, out.shape[-1]):
+            raise VerifyException(f"{constant.channels} constants for {out.shape[-1]} channels")
     if format_of(last.value) != out.format:
         raise VerifyException(f"the epilogue yields {last.value.type}, the stream has {out.format}")

@@ -1,20 +1,19 @@
-"""`dataflow` ops that move elements: window, fork, lanes, concat, pad, upsample, buffer, reshape."""
+"""`dataflow` ops that move elements: window, fork, concat, pad, upsample, buffer, reshape."""
 
 from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from math import prod
+from math import gcd, prod
 
 import numpy as np
-from xdsl.dialects.builtin import I64, DenseArrayBase, IntegerAttr, i64
+from xdsl.dialects.builtin import I64, IntegerAttr, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
     prop_def,
     result_def,
-    var_operand_def,
     var_result_def,
 )
 from xdsl.utils.exceptions import VerifyException
@@ -31,9 +30,19 @@ from calocc.dialects.dataflow.process import (
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.dataflow.stream import StreamType, stream_of
-from calocc.dialects.qnn.conv import int_array
+from calocc.dialects.qnn.conv import INTS, image_output, int_array, padding_of, window_of
+from calocc.dialects.qnn.movement import concatenated, padded, transposed, upsampled
 from calocc.dialects.qnn.op import name_attr
 from calocc.dialects.qnn.windows import Padding, Window
+
+
+def verify_result(op: DataflowOp, shape: Sequence[int]) -> None:
+    """The one result has this shape, and the format of every operand."""
+    (result,) = op.outputs
+    if result.shape != tuple(shape):
+        raise VerifyException(f"{op.name} yields the shape {tuple(shape)}, not {result.shape}")
+    if any(s.format != result.format for s in op.inputs):
+        raise VerifyException(f"{op.name} keeps the format")
 
 
 @irdl_op_definition
@@ -45,16 +54,15 @@ class WindowOp(ProcessOp):
 
     name = "dataflow.window"
     x = operand_def(StreamType)
-    size = prop_def(DenseArrayBase)
-    strides = prop_def(DenseArrayBase)
-    padding = prop_def(DenseArrayBase)
+    size = prop_def(INTS)
+    strides = prop_def(INTS)
+    padding = prop_def(INTS)
     fill = prop_def(IntegerAttr[I64])
     result = result_def(StreamType)
     assembly_format = "$x attr-dict `:` functional-type(operands, results)"
 
     def __init__(self, x: SSAValue, window: Window, fill: int = 0, layer: str = ""):
-        height, width, channels = stream_of(x).shape
-        shape = (*window.output_size(height, width), window.taps * channels)
+        shape = _windows(stream_of(x).shape, window)
         super().__init__(
             operands=[x],
             properties={
@@ -70,19 +78,14 @@ class WindowOp(ProcessOp):
     @property
     def window(self) -> Window:
         """The window that slides over the image."""
-        down, across = self.strides.get_values()
-        return Window(
-            *self.size.get_values(), (down, across), Padding(*self.padding.get_values())
-        )
+        return window_of(self.size.get_values(), self.strides, self.padding)
 
     def verify_(self) -> None:
         """The result is the operand's windows."""
-        height, width, channels = stream_of(self.x).shape
-        shape = (*self.window.output_size(height, width), self.window.taps * channels)
-        if self.result.type.shape != shape:
-            raise VerifyException(f"windows have the shape {shape}")
-        if self.result.type.format != stream_of(self.x).format:
-            raise VerifyException("windows have the format of the image")
+        x, fill = stream_of(self.x), self.fill.value.data
+        verify_result(self, _windows(x.shape, self.window))
+        if not x.format.holds(fill, fill):
+            raise VerifyException(f"{x.format} does not hold the fill {fill}")
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Slide the window over the images."""
@@ -132,6 +135,11 @@ class WindowOp(ProcessOp):
             data_width=x.format.width,
             out_lanes=self.result.type.width,
         )
+
+
+def _windows(image: Sequence[int], window: Window) -> tuple[int, ...]:
+    rows, columns, channels = image_output(window, tuple(image), image[-1])
+    return rows, columns, window.taps * channels
 
 
 @irdl_op_definition
@@ -234,7 +242,7 @@ class ConcatOp(UniformOp):
 
     def __init__(self, a: SSAValue, b: SSAValue, axis: int, layer: str = ""):
         x, y = stream_of(a), stream_of(b)
-        shape = (*x.shape[:axis], x.shape[axis] + y.shape[axis], *x.shape[axis + 1 :])
+        shape = concatenated([x.shape, y.shape], axis)
         super().__init__(
             operands=[a, b],
             properties={"axis": IntegerAttr(axis, i64), "layer": name_attr(layer)},
@@ -244,13 +252,8 @@ class ConcatOp(UniformOp):
     def verify_(self) -> None:
         """Sizes add up along the axis; formats agree."""
         super().verify_()
-        if len({s.format for s in (*self.inputs, *self.outputs)}) > 1:
-            raise VerifyException("concatenated streams have one format")
-        axis = self.concat_axis.value.data
-        a, b, y = (list(s.shape) for s in (*self.inputs, *self.outputs))
-        a[axis] += b[axis]
-        if a != y:
-            raise VerifyException(f"concatenation yields {a}, not {y}")
+        shapes = [s.shape for s in self.inputs]
+        verify_result(self, concatenated(shapes, self.concat_axis.value.data))
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Concatenate."""
@@ -262,7 +265,7 @@ class ConcatOp(UniformOp):
 
     def axis(self) -> int:
         """What divides the last axis of both operands."""
-        return int(np.gcd(*(s.shape[-1] for s in self.inputs)))
+        return gcd(*(s.shape[-1] for s in self.inputs))
 
     def blocks(self) -> tuple[int, tuple[int, int]]:
         """How often operands alternate, and how many beats of each pass in turn."""
@@ -298,12 +301,10 @@ class PadOp(UniformRelayOp):
     """Zeros around an image (H, W, C)."""
 
     name = "dataflow.pad"
-    padding = prop_def(DenseArrayBase)
+    padding = prop_def(INTS)
 
     def __init__(self, x: SSAValue, padding: Padding, layer: str = ""):
-        height, width, channels = stream_of(x).shape
-        rows, columns = padding.top + padding.bottom, padding.left + padding.right
-        shape = (height + rows, width + columns, channels)
+        shape = padded(stream_of(x).shape, padding)
         super().__init__(
             operands=[x],
             properties={"padding": int_array(tuple(padding)), "layer": name_attr(layer)},
@@ -313,7 +314,12 @@ class PadOp(UniformRelayOp):
     @property
     def edges(self) -> Padding:
         """The padding as plain data."""
-        return Padding(*self.padding.get_values())
+        return padding_of(self.padding)
+
+    def verify_(self) -> None:
+        """The image grows by the padding."""
+        super().verify_()
+        verify_result(self, padded(stream_of(self.x).shape, self.edges))
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Pad with zeros."""
@@ -334,16 +340,20 @@ class UpsampleOp(UniformRelayOp):
     """Each pixel of an image (H, W, C) repeated down and across."""
 
     name = "dataflow.upsample"
-    factors = prop_def(DenseArrayBase)
+    factors = prop_def(INTS)
 
     def __init__(self, x: SSAValue, factors: tuple[int, int], layer: str = ""):
-        height, width, channels = stream_of(x).shape
-        shape = (height * factors[0], width * factors[1], channels)
+        shape = upsampled(stream_of(x).shape, factors)
         super().__init__(
             operands=[x],
             properties={"factors": int_array(factors), "layer": name_attr(layer)},
             result_types=[StreamType.of(shape, stream_of(x).format, stream_of(x).width)],
         )
+
+    def verify_(self) -> None:
+        """The image grows by the factors."""
+        super().verify_()
+        verify_result(self, upsampled(stream_of(self.x).shape, self.factors.get_values()))
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Repeat rows and columns."""
@@ -371,10 +381,10 @@ class BufferOp(RelayOp):
     """
 
     name = "dataflow.buffer"
-    permutation = prop_def(DenseArrayBase)
+    permutation = prop_def(INTS)
 
     def __init__(self, x: SSAValue, permutation: Sequence[int], layer: str = ""):
-        shape = tuple(stream_of(x).shape[k] for k in permutation)
+        shape = transposed(stream_of(x).shape, permutation)
         super().__init__(
             operands=[x],
             properties={"permutation": int_array(permutation), "layer": name_attr(layer)},
@@ -385,6 +395,7 @@ class BufferOp(RelayOp):
         """One lane on both sides."""
         if (stream_of(self.x).width, self.result.type.width) != (1, 1):
             raise VerifyException("a buffer moves one element at a time")
+        verify_result(self, transposed(stream_of(self.x).shape, self.permutation.get_values()))
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Transpose all but the batch axis."""
@@ -434,6 +445,6 @@ class ReshapeOp(DataflowOp):
     def fold(self, offered: tuple[int, ...], target: int) -> Folding:
         """What is offered, if both shapes can carry it."""
         a, b = stream_of(self.x), self.result.type
-        axis = int(np.gcd(a.shape[-1], b.shape[-1]))
+        axis = gcd(a.shape[-1], b.shape[-1])
         lanes = choose_lanes(axis, lambda n: a.size // n, target, offered[0])
         return Folding((lanes,), (lanes,))

@@ -21,6 +21,10 @@ from xdsl.dialects.builtin import (
     IntegerType,
     StringAttr,
     TensorType,
+    i8,
+    i16,
+    i32,
+    i64,
 )
 from xdsl.ir import Attribute, ParametrizedAttribute
 from xdsl.irdl import irdl_attr_definition
@@ -41,6 +45,9 @@ class BlobStore(OpAsmDialectInterface):
         key = "b" + hashlib.sha256(data).hexdigest()[:16]
         self._bytes[key] = data
         return key
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._bytes
 
     def get(self, key: str) -> bytes:
         """The bytes of `key`; raise KeyError if no resource section has defined it."""
@@ -65,6 +72,8 @@ class BlobStore(OpAsmDialectInterface):
 
 
 BLOBS = BlobStore()
+
+_INTEGERS: Sequence[Attribute] = (i8, i16, i32, i64)
 
 
 @irdl_attr_definition
@@ -91,8 +100,15 @@ class BlobAttr(ParametrizedAttribute):
         return self.type.get_shape()
 
     def numpy(self) -> NDArray[Any]:
-        """The array: int64 for integers, float64 for floats."""
+        """The array: int64 for integers, float64 for floats.
+
+        Raises VerifyException if no resource section has defined its bytes, or not as many.
+        """
+        if self.key.data not in BLOBS:
+            raise VerifyException(f"no resource section defines blob {self.key.data}")
         stored = np.frombuffer(BLOBS.get(self.key.data), _dtype(self.type.element_type))
+        if stored.size != self.type.element_count():
+            raise VerifyException(f"blob {self.key.data} holds {stored.size} elements")
         wide = np.int64 if stored.dtype.kind == "i" else np.float64
         return stored.reshape(self.shape).astype(wide)
 
@@ -138,6 +154,6 @@ def _dtype(element: Attribute) -> np.dtype[Any]:
         return np.dtype(np.float32)
     if isinstance(element, Float64Type):
         return np.dtype(np.float64)
-    if isinstance(element, IntegerType) and element.width.data in (8, 16, 32, 64):
-        return np.dtype(f"i{element.width.data // 8}")
+    if element in _INTEGERS:
+        return np.dtype(f"i{2 ** _INTEGERS.index(element)}")
     raise VerifyException(f"a blob holds i8 to i64, f32 or f64, not {element}")

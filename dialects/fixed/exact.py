@@ -65,8 +65,12 @@ def _leaky(args: Sequence[Mantissas], fracs: Sequence[int], out: int) -> Mantiss
     return np.where(args[0] < 0, _product(args, fracs, out), align(args[0], fracs[0], out))
 
 
+def _zero_like(x: Interval) -> Interval:
+    return Interval.constant(np.zeros(1, np.int64), x.frac)
+
+
 def _leaky_interval(x: Interval, slope: Interval) -> Interval:
-    zero = Interval.constant(np.zeros(1, np.int64), 0)
+    zero = _zero_like(x)
     negative = x.minimum(zero).multiply(slope)
     return negative.hull(x.maximum(zero))
 
@@ -76,26 +80,42 @@ def _relu(x: Any) -> Any:
 
 
 def _relu_interval(x: Interval) -> Interval:
-    return x.maximum(Interval.constant(np.zeros(1, np.int64), 0))
+    return x.maximum(_zero_like(x))
+
+
+def _sum_frac(a: int, b: int) -> int:
+    return a + b
+
+
+def _affine_frac(x: int, scale: int, offset: int) -> int:
+    return max(x + scale, offset)
+
+
+def _leaky_frac(x: int, slope: int) -> int:
+    return max(x, x + slope)
+
+
+def _relu_frac(x: int) -> int:
+    return x
+
+
+def _affine_real(x: Reals, scale: Reals, offset: Reals) -> Reals:
+    return x * scale + offset
+
+
+def _affine_interval(x: Interval, scale: Interval, offset: Interval) -> Interval:
+    return x.multiply(scale).add(offset)
+
+
+def _leaky_real(x: Reals, slope: Reals) -> Reals:
+    return np.where(x < 0, x * slope, x)
 
 
 ADD = Exact(2, max, _aligned(np.add), np.add, Interval.add)
 SUBTRACT = Exact(2, max, _aligned(np.subtract), np.subtract, Interval.subtract)
-MULTIPLY = Exact(2, lambda a, b: a + b, _product, np.multiply, Interval.multiply)
+MULTIPLY = Exact(2, _sum_frac, _product, np.multiply, Interval.multiply)
 MAXIMUM = Exact(2, max, _aligned(np.maximum), np.maximum, Interval.maximum)
 MINIMUM = Exact(2, max, _aligned(np.minimum), np.minimum, Interval.minimum)
-RELU = Exact(1, lambda x: x, _aligned(_relu), _relu, _relu_interval)
-AFFINE = Exact(
-    3,
-    lambda x, scale, offset: max(x + scale, offset),
-    _affine,
-    lambda x, scale, offset: x * scale + offset,
-    lambda x, scale, offset: x.multiply(scale).add(offset),
-)
-LEAKY_RELU = Exact(
-    2,
-    lambda x, slope: max(x, x + slope),
-    _leaky,
-    lambda x, slope: np.where(x < 0, x * slope, x),
-    _leaky_interval,
-)
+RELU = Exact(1, _relu_frac, _aligned(_relu), _relu, _relu_interval)
+AFFINE = Exact(3, _affine_frac, _affine, _affine_real, _affine_interval)
+LEAKY_RELU = Exact(2, _leaky_frac, _leaky, _leaky_real, _leaky_interval)

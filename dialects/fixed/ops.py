@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -41,6 +42,32 @@ def format_of(value: SSAValue) -> Format:
     """The format of a scalar value of type `!fixed.num`."""
     assert isinstance(value.type, FixedType)
     return value.type.format
+
+
+def verify_mantissas(blob: BlobAttr, format: Format) -> None:
+    """A blob holds integers that are mantissas of `format`."""
+    values = blob.numpy()
+    if values.dtype != np.int64:
+        raise VerifyException("mantissas are integers")
+    if values.size and not format.holds(int(values.min()), int(values.max())):
+        raise VerifyException(f"{format} does not hold {values.min()} to {values.max()}")
+
+
+def verify_table(blob: BlobAttr, format: Format) -> None:
+    """A table has one axis and at least one entry, mantissas of `format`."""
+    if len(blob.shape) != 1 or not blob.shape[0]:
+        raise VerifyException(f"a table is a row of entries, not {blob.shape}")
+    verify_mantissas(blob, format)
+
+
+def verify_thresholds(blob: BlobAttr, base: int, out: Format, channels: int | None = None) -> None:
+    """Ascending rows, one for all channels or one for each; `out` holds all levels."""
+    try:
+        steps.check_thresholds(blob.numpy(), channels)
+    except ValueError as error:
+        raise VerifyException(str(error)) from None
+    if not out.holds(base, base + blob.shape[-1]):
+        raise VerifyException(f"{out} does not hold the levels from {base}")
 
 
 class ScalarOp(IRDLOperation, ABC):
@@ -194,10 +221,16 @@ class ConstantOp(ScalarOp):
     def __init__(self, value: BlobAttr, out: Format):
         super().__init__(properties={"value": value}, result_types=[FixedType.of(out)])
 
+    @property
+    def channels(self) -> int:
+        """The number of values."""
+        return prod(self.value.shape)
+
     def verify_(self) -> None:
-        """At most one axis, the channels."""
+        """At most one axis, the channels; all values fit the format."""
         if len(self.value.shape) > 1:
             raise VerifyException(f"a scalar constant varies by channel only: {self.value.shape}")
+        verify_mantissas(self.value, self.out)
 
     def evaluate(self, *args: Mantissas) -> Mantissas:
         """The mantissas, shape () or (channels,)."""
@@ -221,11 +254,14 @@ class ThresholdOp(ScalarOp):
             result_types=[FixedType.of(out)],
         )
 
+    @property
+    def channels(self) -> int:
+        """The number of rows."""
+        return self.thresholds.shape[0]
+
     def verify_(self) -> None:
-        """The result's format holds all levels."""
-        base = self.base.value.data
-        if not self.out.holds(base, base + self.thresholds.shape[-1]):
-            raise VerifyException(f"{self.out} does not hold the levels from {base}")
+        """Rows of ascending thresholds; the result's format holds all levels."""
+        verify_thresholds(self.thresholds, self.base.value.data, self.out)
 
     def evaluate(self, *args: Mantissas) -> Mantissas:
         """Count the thresholds reached."""
@@ -248,6 +284,10 @@ class LookupOp(ScalarOp):
             properties={"table": table, "origin": IntegerAttr(origin, i64)},
             result_types=[FixedType.of(out)],
         )
+
+    def verify_(self) -> None:
+        """The table is one row of mantissas of the result's format."""
+        verify_table(self.table, self.out)
 
     def evaluate(self, *args: Mantissas) -> Mantissas:
         """Read the table."""

@@ -81,6 +81,18 @@ def first_reaching(
     return low
 
 
+def check_thresholds(thresholds: Mantissas, channels: int | None) -> None:
+    """Raise ValueError unless the shape is (1, n) or (channels, n) and rows do not descend.
+
+    Any number of rows will do where the number of channels is not known.
+    """
+    rows = thresholds.shape[0] if thresholds.ndim == 2 else 0
+    if rows < 1 or (channels is not None and rows not in (1, channels)):
+        raise ValueError(f"thresholds {thresholds.shape} are not one row, or one per channel")
+    if (np.diff(thresholds, axis=1) < 0).any():
+        raise ValueError("thresholds descend")
+
+
 def threshold(x: Mantissas, thresholds: Mantissas, base: int) -> Mantissas:
     """`base` plus the number of thresholds that x reaches.
 

@@ -65,15 +65,16 @@ class FixedType(ParametrizedAttribute, TypeAttribute):
         return BoolAttr.from_bool(head[0] == "s"), IntAttr(int(head[1:])), IntAttr(integer)
 
 
+# xDSL has a StrEnum of its own, for older Pythons; pyright does not take the standard one.
 @irdl_attr_definition
-class RoundingAttr(EnumAttribute[Rounding], SpacedOpaqueSyntaxAttribute):
+class RoundingAttr(EnumAttribute[Rounding], SpacedOpaqueSyntaxAttribute):  # pyright: ignore[reportInvalidTypeArguments]
     """`#fixed<rounding rnd_conv>`"""
 
     name = "fixed.rounding"
 
 
 @irdl_attr_definition
-class OverflowAttr(EnumAttribute[Overflow], SpacedOpaqueSyntaxAttribute):
+class OverflowAttr(EnumAttribute[Overflow], SpacedOpaqueSyntaxAttribute):  # pyright: ignore[reportInvalidTypeArguments]
     """`#fixed<overflow sat>`"""
 
     name = "fixed.overflow"

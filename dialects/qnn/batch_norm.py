@@ -50,6 +50,11 @@ class BatchNormOp(QnnOp):
             result_types=[real_tensor(shape_of(x))],
         )
 
+    def verify_(self) -> None:
+        """Reals only."""
+        super().verify_()
+        self.require_reals()
+
     def infer_shape(self, *shapes: Shape) -> Shape:
         """All parameters have one value per channel."""
         x, *parameters = shapes

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from xdsl.irdl import irdl_op_definition, prop_def, traits_def
 from xdsl.traits import ConstantLike, Pure
-from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.fixed.ops import verify_mantissas
 from calocc.dialects.qnn.op import (
     Mantissas,
     QnnOp,
@@ -61,9 +60,7 @@ class ConstantOp(QnnOp):
         """Mantissas fit the format."""
         super().verify_()
         if is_fixed(self.result):
-            values = self.value.numpy()
-            if values.dtype != np.int64 or not self.out.holds(int(values.min()), int(values.max())):
-                raise VerifyException(f"the constant's values do not fit {self.out}")
+            verify_mantissas(self.value, self.out)
 
     def infer_shape(self, *shapes: Shape) -> Shape:
         """The blob's shape."""

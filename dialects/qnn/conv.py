@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from xdsl.dialects.builtin import DenseArrayBase, TensorType, i64
+from xdsl.dialects.builtin import I64, DenseArrayBase, TensorType, i64
 from xdsl.irdl import base, irdl_op_definition, operand_def, prop_def
 from xdsl.utils.exceptions import VerifyException
 
@@ -27,8 +27,29 @@ from calocc.dialects.qnn.op import (
 )
 from calocc.dialects.qnn.windows import Padding, Window, exact_matmul
 
+INTS = DenseArrayBase.constr(i64)
+"""The constraint of a property like `array<i64: 1, 2>`."""
 
-def int_array(values: Sequence[int]) -> DenseArrayBase:
+
+def window_of(
+    size: Sequence[int], strides: DenseArrayBase[I64], padding: DenseArrayBase[I64]
+) -> Window:
+    """The window that attributes describe; raise VerifyException if they describe none."""
+    try:
+        return Window.of(size, strides.get_values(), padding.get_values())
+    except ValueError as error:
+        raise VerifyException(str(error)) from None
+
+
+def padding_of(attribute: DenseArrayBase[I64]) -> Padding:
+    """The padding that an attribute describes; raise VerifyException if it describes none."""
+    try:
+        return Padding.of(attribute.get_values())
+    except ValueError as error:
+        raise VerifyException(str(error)) from None
+
+
+def int_array(values: Sequence[int]) -> DenseArrayBase[I64]:
     """The attribute `array<i64: ...>`."""
     return DenseArrayBase.from_list(i64, list(values))
 
@@ -57,8 +78,8 @@ class ConvOp(QnnOp):
     name = "qnn.conv"
     x = operand_def(base(TensorType))
     w = operand_def(base(TensorType))
-    strides = prop_def(DenseArrayBase)
-    padding = prop_def(DenseArrayBase)
+    strides = prop_def(INTS)
+    padding = prop_def(INTS)
     assembly_format = "$x `,` $w attr-dict `:` functional-type(operands, results)"
 
     def __init__(
@@ -79,14 +100,12 @@ class ConvOp(QnnOp):
     @property
     def window(self) -> Window:
         """The window that slides over the image."""
-        height, width = shape_of(self.w)[:2]
-        down, across = self.strides.get_values()
-        return Window(height, width, (down, across), Padding(*self.padding.get_values()))
+        return window_of(shape_of(self.w)[:2], self.strides, self.padding)
 
     def infer_shape(self, *shapes: Shape) -> Shape:
         """(H, W, C) and (KH, KW, C, M) give (OH, OW, M)."""
         x, w = shapes
-        if len(w) != 4 or x[-1] != w[2]:
+        if len(w) != 4 or x[-1:] != w[2:3]:
             raise VerifyException(f"kernels {w} do not fit an image {x}")
         return image_output(self.window, x, w[3])
 

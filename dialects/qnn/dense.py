@@ -50,7 +50,7 @@ class DenseOp(QnnOp):
     def infer_shape(self, *shapes: Shape) -> Shape:
         """(..., N) and (N, M) give (..., M)."""
         x, w = shapes
-        if len(w) != 2 or x[-1] != w[0]:
+        if len(w) != 2 or x[-1:] != w[:1]:
             raise VerifyException(f"cannot multiply {x} with weights {w}")
         return (*x[:-1], w[1])
 

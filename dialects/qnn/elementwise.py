@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
+from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 from xdsl.irdl import base, irdl_op_definition, var_operand_def
-from xdsl.dialects.builtin import TensorType
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.fixed import exact
@@ -24,6 +24,7 @@ from calocc.dialects.qnn.op import (
     Tensor,
     Value,
     format_of,
+    is_constant,
     name_attr,
     real_tensor,
     shape_of,
@@ -40,9 +41,14 @@ class ElementwiseOp(QnnOp, ABC):
     def infer_shape(self, *shapes: Shape) -> Shape:
         """Broadcast as numpy does."""
         try:
-            return np.broadcast_shapes(*shapes)
+            result = np.broadcast_shapes(*shapes)
         except ValueError:
             raise VerifyException(f"shapes {shapes} do not broadcast") from None
+        for operand, shape in zip(self.operands, shapes, strict=True):
+            # The batch axis in front of a computed operand must meet that of the others.
+            if len(shape) < len(result) and not is_constant(operand):
+                raise VerifyException(f"a computed operand {shape} has fewer axes than {result}")
+        return result
 
 
 class ExactElementwiseOp(ElementwiseOp, ABC):

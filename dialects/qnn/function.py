@@ -54,8 +54,9 @@ class FunctionOp(QnnOp):
         )
 
     def verify_(self) -> None:
-        """The function is known."""
+        """Reals only, and the function is known."""
         super().verify_()
+        self.require_reals()
         if self.kind.data not in FUNCTIONS:
             raise VerifyException(f"unknown function {self.kind.data!r}")
 

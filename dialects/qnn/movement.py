@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from xdsl.dialects.builtin import DenseArrayBase, I64, IntegerAttr, TensorType, i64
+from xdsl.dialects.builtin import I64, IntegerAttr, TensorType, i64
 from xdsl.irdl import base, irdl_op_definition, operand_def, prop_def, var_operand_def
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.fixed.exact import align
 from calocc.dialects.fixed.interval import Interval
-from calocc.dialects.qnn.conv import int_array
+from calocc.dialects.qnn.conv import INTS, int_array, padding_of
 from calocc.dialects.qnn.op import (
     Array,
     Mantissas,
@@ -92,10 +92,10 @@ class TransposeOp(MovementOp):
     """Axis k of the result is axis permutation[k] of the operand (batch axis not counted)."""
 
     name = "qnn.transpose"
-    permutation = prop_def(DenseArrayBase)
+    permutation = prop_def(INTS)
 
     def __init__(self, x: Value, permutation: Sequence[int], layer: str = ""):
-        shape = tuple(shape_of(x)[k] for k in permutation)
+        shape = transposed(shape_of(x), permutation)
         super().__init__(
             operands=[x],
             properties={"permutation": int_array(permutation), "layer": name_attr(layer)},
@@ -104,14 +104,18 @@ class TransposeOp(MovementOp):
 
     def infer_shape(self, *shapes: Shape) -> Shape:
         """The operand's axes in their new order."""
-        permutation = self.permutation.get_values()
-        if sorted(permutation) != list(range(len(shapes[0]))):
-            raise VerifyException(f"{permutation} is no permutation of the axes of {shapes[0]}")
-        return tuple(shapes[0][k] for k in permutation)
+        return transposed(shapes[0], self.permutation.get_values())
 
     def move(self, x: Array) -> Array:
         """Transpose all but the batch axis."""
         return x.transpose(0, *(k + 1 for k in self.permutation.get_values()))
+
+
+def transposed(shape: Shape, permutation: Sequence[int]) -> Shape:
+    """The axes in another order; raise VerifyException if `permutation` is none."""
+    if sorted(permutation) != list(range(len(shape))):
+        raise VerifyException(f"{tuple(permutation)} is no permutation of the axes of {shape}")
+    return tuple(shape[k] for k in permutation)
 
 
 @irdl_op_definition
@@ -119,7 +123,7 @@ class PadOp(MovementOp):
     """Zeros around an image (H, W, C): rows above and below, columns left and right."""
 
     name = "qnn.pad"
-    padding = prop_def(DenseArrayBase)
+    padding = prop_def(INTS)
 
     def __init__(self, x: Value, padding: Padding, layer: str = ""):
         properties = {"padding": int_array(tuple(padding)), "layer": name_attr(layer)}
@@ -127,17 +131,17 @@ class PadOp(MovementOp):
         super().__init__(
             operands=[x],
             properties=properties,
-            result_types=[TensorType(element, _padded(shape_of(x), padding))],
+            result_types=[TensorType(element, padded(shape_of(x), padding))],
         )
 
     @property
     def edges(self) -> Padding:
         """The padding as plain data."""
-        return Padding(*self.padding.get_values())
+        return padding_of(self.padding)
 
     def infer_shape(self, *shapes: Shape) -> Shape:
         """(H, W, C) grows to (H + top + bottom, W + left + right, C)."""
-        return _padded(shapes[0], self.edges)
+        return padded(shapes[0], self.edges)
 
     def move(self, x: Array) -> Array:
         """Pad with zeros."""
@@ -145,7 +149,8 @@ class PadOp(MovementOp):
         return np.pad(x, ((0, 0), (pad.top, pad.bottom), (pad.left, pad.right), (0, 0)))
 
 
-def _padded(shape: Shape, pad: Padding) -> Shape:
+def padded(shape: Shape, pad: Padding) -> Shape:
+    """The shape of a padded image; raise VerifyException for anything but an image."""
     if len(shape) != 3:
         raise VerifyException(f"an image has three axes (H, W, C), not {shape}")
     return shape[0] + pad.top + pad.bottom, shape[1] + pad.left + pad.right, shape[2]
@@ -156,11 +161,10 @@ class UpsampleOp(MovementOp):
     """Each pixel of an image (H, W, C) repeated down and across (nearest neighbour)."""
 
     name = "qnn.upsample"
-    factors = prop_def(DenseArrayBase)
+    factors = prop_def(INTS)
 
     def __init__(self, x: Value, factors: tuple[int, int], layer: str = ""):
-        height, width, channels = shape_of(x)
-        shape = (height * factors[0], width * factors[1], channels)
+        shape = upsampled(shape_of(x), factors)
         super().__init__(
             operands=[x],
             properties={"factors": int_array(factors), "layer": name_attr(layer)},
@@ -169,16 +173,21 @@ class UpsampleOp(MovementOp):
 
     def infer_shape(self, *shapes: Shape) -> Shape:
         """(H, W, C) grows by the factors."""
-        down, across = self.factors.get_values()
-        if len(shapes[0]) != 3:
-            raise VerifyException(f"an image has three axes (H, W, C), not {shapes[0]}")
-        height, width, channels = shapes[0]
-        return height * down, width * across, channels
+        return upsampled(shapes[0], self.factors.get_values())
 
     def move(self, x: Array) -> Array:
         """Repeat rows and columns."""
         down, across = self.factors.get_values()
         return x.repeat(down, axis=1).repeat(across, axis=2)
+
+
+def upsampled(shape: Shape, factors: Sequence[int]) -> Shape:
+    """The shape of an upsampled image; raise VerifyException if that makes no sense."""
+    if len(shape) != 3:
+        raise VerifyException(f"an image has three axes (H, W, C), not {shape}")
+    if len(factors) != 2 or min(factors) < 1:
+        raise VerifyException(f"{tuple(factors)} are not how often rows and columns repeat")
+    return shape[0] * factors[0], shape[1] * factors[1], shape[2]
 
 
 @irdl_op_definition
@@ -194,7 +203,7 @@ class ConcatOp(QnnOp):
         self, args: Sequence[Value], axis: int, result: Tensor | None = None, layer: str = ""
     ):
         if result is None:
-            result = real_tensor(_concatenated([shape_of(a) for a in args], axis))
+            result = real_tensor(concatenated([shape_of(a) for a in args], axis))
         super().__init__(
             operands=[args],
             properties={"axis": IntegerAttr(axis, i64), "layer": name_attr(layer)},
@@ -203,7 +212,7 @@ class ConcatOp(QnnOp):
 
     def infer_shape(self, *shapes: Shape) -> Shape:
         """Sizes add up along the axis and agree elsewhere."""
-        return _concatenated(shapes, self.axis.value.data)
+        return concatenated(shapes, self.axis.value.data)
 
     def evaluate_real(self, *args: Reals) -> Reals:
         """Concatenate reals."""
@@ -227,11 +236,17 @@ class ConcatOp(QnnOp):
         return Interval(lo, hi, frac)
 
 
-def _concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
+def concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
+    """The shape of tensors side by side; raise VerifyException if they do not fit."""
+
     def others(shape: Shape) -> Shape:
         return shape[:axis] + shape[axis + 1 :]
 
-    if not 0 <= axis < len(shapes[0]) or any(others(s) != others(shapes[0]) for s in shapes):
+    if (
+        not shapes
+        or not 0 <= axis < len(shapes[0])
+        or any(others(s) != others(shapes[0]) for s in shapes)
+    ):
         raise VerifyException(f"cannot concatenate {shapes} along axis {axis}")
     size = sum(s[axis] for s in shapes)
     return (*shapes[0][:axis], size, *shapes[0][axis + 1 :])

@@ -63,6 +63,12 @@ def format_of(value: Value) -> Format:
     return element.format
 
 
+def is_constant(value: SSAValue) -> bool:
+    """Whether a value depends on no argument; its array then has no batch axis."""
+    owner = value.owner
+    return isinstance(owner, Operation) and all(is_constant(o) for o in owner.operands)
+
+
 def real_tensor(shape: Sequence[int]) -> Tensor:
     """The type of a tensor of reals."""
     return TensorType(f32, shape)
@@ -107,19 +113,27 @@ class QnnOp(IRDLOperation, ABC):
         """Bounds of the exact results, at the fewest fraction bits that hold them exactly."""
         raise VerifyException(f"{self.name} has no meaning on fixed-point numbers")
 
+    def require_reals(self) -> None:
+        """Raise VerifyException for a layer on fixed-point numbers."""
+        if is_fixed(self.result):
+            raise VerifyException(f"{self.name} has no meaning on fixed-point numbers")
+
     def evaluate(self, *args: Array) -> tuple[Array, ...]:
         """Run the layer in the domain of its result's elements."""
         run = self.evaluate_fixed if is_fixed(self.result) else self.evaluate_real
         return (run(*args),)
 
     def verify_(self) -> None:
-        """The result has the inferred shape and a known element type."""
+        """The result has the inferred shape; all values are reals, or all fixed-point numbers."""
+        values = (*self.operands, self.result)
+        for value in values:
+            if not isinstance(tensor_of(value).element_type, Float32Type | FixedType):
+                raise VerifyException(f"elements are f32 or !fixed.num, not {value.type}")
+        if len({is_fixed(value) for value in values}) > 1:
+            raise VerifyException(f"{self.name} mixes reals and fixed-point numbers")
         expected = self.infer_shape(*(shape_of(o) for o in self.operands))
         if shape_of(self.result) != expected:
             raise VerifyException(f"result shape {shape_of(self.result)}, expected {expected}")
-        for value in (*self.operands, self.result):
-            if not isinstance(tensor_of(value).element_type, Float32Type | FixedType):
-                raise VerifyException(f"elements are f32 or !fixed.num, not {value.type}")
 
 
 def name_attr(layer: str | None) -> StringAttr | None:

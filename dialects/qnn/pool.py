@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 import numpy as np
-from xdsl.dialects.builtin import DenseArrayBase, TensorType
+from xdsl.dialects.builtin import TensorType
 from xdsl.dialects.utils import EnumAttribute
 from xdsl.ir import SpacedOpaqueSyntaxAttribute
 from xdsl.irdl import (
@@ -19,7 +19,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.fixed.exact import align
 from calocc.dialects.fixed.interval import Interval
-from calocc.dialects.qnn.conv import image_output, int_array
+from calocc.dialects.qnn.conv import INTS, image_output, int_array, window_of
 from calocc.dialects.qnn.op import (
     Array,
     Mantissas,
@@ -31,8 +31,9 @@ from calocc.dialects.qnn.op import (
     name_attr,
     real_tensor,
     shape_of,
+    tensor_of,
 )
-from calocc.dialects.qnn.windows import Padding, Window
+from calocc.dialects.qnn.windows import Window
 
 
 class Pooling(StrEnum):
@@ -42,8 +43,9 @@ class Pooling(StrEnum):
     SUM = "sum"
 
 
+# xDSL has a StrEnum of its own, for older Pythons; pyright does not take the standard one.
 @irdl_attr_definition
-class PoolingAttr(EnumAttribute[Pooling], SpacedOpaqueSyntaxAttribute):
+class PoolingAttr(EnumAttribute[Pooling], SpacedOpaqueSyntaxAttribute):  # pyright: ignore[reportInvalidTypeArguments]
     """`#qnn<pooling max>`"""
 
     name = "qnn.pooling"
@@ -56,9 +58,9 @@ class PoolOp(QnnOp):
     name = "qnn.pool"
     x = operand_def(base(TensorType))
     kind = prop_def(PoolingAttr)
-    size = prop_def(DenseArrayBase)
-    strides = prop_def(DenseArrayBase)
-    padding = prop_def(DenseArrayBase)
+    size = prop_def(INTS)
+    strides = prop_def(INTS)
+    padding = prop_def(INTS)
     assembly_format = "$x attr-dict `:` functional-type(operands, results)"
 
     def __init__(self, x: Value, kind: Pooling, window: Window, layer: str = ""):
@@ -78,20 +80,21 @@ class PoolOp(QnnOp):
     @property
     def window(self) -> Window:
         """The window that slides over the image."""
-        down, across = self.strides.get_values()
-        return Window(
-            *self.size.get_values(), (down, across), Padding(*self.padding.get_values())
-        )
+        return window_of(self.size.get_values(), self.strides, self.padding)
 
     def verify_(self) -> None:
-        """A maximum keeps the format of its operand."""
+        """A maximum keeps the format of its operand, and each window meets the image."""
         super().verify_()
-        if self.kind.data is Pooling.MAX and self.x.type.element_type != self.result.type.element_type:
+        if self.kind.data is not Pooling.MAX:
+            return
+        if tensor_of(self.x).element_type != tensor_of(self.result).element_type:
             raise VerifyException("a maximum has the element type of its operand")
+        if self._terms()[0] < 1:
+            raise VerifyException("there is a window with padding only, which has no maximum")
 
     def infer_shape(self, *shapes: Shape) -> Shape:
         """(H, W, C) gives (OH, OW, C)."""
-        return image_output(self.window, shapes[0], shapes[0][-1])
+        return image_output(self.window, shapes[0], *shapes[0][-1:])
 
     def _pool(self, x: Array, lowest: float) -> Array:
         if self.kind.data is Pooling.MAX:
@@ -118,5 +121,6 @@ class PoolOp(QnnOp):
 
     def _terms(self) -> tuple[int, int]:
         """The fewest and most pixels of the image that lie under the window."""
-        counts = self.window.slide(np.ones((1, *shape_of(self.x)), np.int64)).sum(axis=(3, 4))
+        rows, columns = shape_of(self.x)[:2]
+        counts = self.window.slide(np.ones((1, rows, columns, 1), np.int64)).sum(axis=(3, 4))
         return int(counts.min()), int(counts.max())

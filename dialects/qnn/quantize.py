@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import StringAttr, TensorType
+from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue
 from xdsl.irdl import (
     base,
@@ -14,6 +15,11 @@ from xdsl.irdl import (
     opt_prop_def,
 )
 from xdsl.parser import AttrParser
+from xdsl.pattern_rewriter import (
+    PatternRewriter,
+    RewritePattern,
+    op_type_rewrite_pattern,
+)
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
@@ -22,7 +28,7 @@ from calocc.dialects.fixed.arithmetic import quantize
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.fixed.types import OverflowAttr, RoundingAttr
-from calocc.dialects.qnn.elementwise import ElementwiseOp
+from calocc.dialects.qnn.elementwise import ElementwiseOp, ReluOp
 from calocc.dialects.qnn.op import (
     Mantissas,
     Reals,
@@ -74,12 +80,12 @@ class QuantizerAttr(ParametrizedAttribute):
 
 
 @irdl_op_definition
-class QuantizeOp(ElementwiseOp):
+class QuantizeOp(HasCanonicalizationPatternsInterface, ElementwiseOp):
     """On reals a QKeras quantizer; on fixed-point numbers a cast with rounding and overflow.
 
     ```mlir
     %y = qnn.quantize %x {quantizer = #qnn.quantizer<"quantized_relu(6,1)">} : ...
-    %y = qnn.quantize %x {rounding = #fixed<rounding rnd_conv>, overflow = #fixed<overflow sat>} : ...
+    %y = qnn.quantize %x {rounding = #fixed<rounding trn>, overflow = #fixed<overflow sat>} : ...
     ```
     """
 
@@ -89,6 +95,11 @@ class QuantizeOp(ElementwiseOp):
     rounding = opt_prop_def(RoundingAttr)
     overflow = opt_prop_def(OverflowAttr)
     assembly_format = "$x attr-dict `:` functional-type(operands, results)"
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        """Casts that change nothing, and rectifiers whose work a cast does anyway."""
+        return (DropIdentityCast(), DropRelu())
 
     @staticmethod
     def real(x: Value, quantizer: Quantizer, layer: str = "") -> QuantizeOp:
@@ -147,3 +158,29 @@ class QuantizeOp(ElementwiseOp):
     def interval(self, *args: Interval) -> Interval:
         """Casts that saturate are monotone."""
         return args[0].quantize(self.out, *self.modes)
+
+
+class DropIdentityCast(RewritePattern):
+    """quantize(x) -> x where the format stays the same"""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: QuantizeOp, rewriter: PatternRewriter, /) -> None:
+        """Only casts between fixed-point formats; a symmetric one may still change a value."""
+        if op.overflow is None or op.overflow.data is Overflow.SAT_SYM:
+            return
+        if op.x.type == op.result.type:
+            rewriter.replace(op, [], [op.x])
+
+
+class DropRelu(RewritePattern):
+    """quantize(relu(x)) -> quantize(x) where the cast saturates at 0"""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: QuantizeOp, rewriter: PatternRewriter, /) -> None:
+        """An unsigned saturating cast takes negative values to 0."""
+        if op.overflow is None or op.overflow.data is not Overflow.SAT or op.out.signed:
+            return
+        if isinstance(relu := op.x.owner, ReluOp):
+            cast = QuantizeOp.fixed(relu.args[0], op.out, *op.modes, layer=op.layer_name)
+            cast.attributes.update(op.attributes)
+            rewriter.replace(op, cast)

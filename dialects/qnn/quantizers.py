@@ -342,7 +342,8 @@ class QuantizedRelu(Quantizer):
 
     @property
     def rule(self) -> tuple[Rounding, Overflow] | None:
-        plain = not self.use_sigmoid and not self.negative_slope and self._bound is None
+        identity = self.negative_slope in (0.0, 1.0)  # on the part of the range that is kept
+        plain = identity and not self.use_sigmoid and self._bound is None
         return (Rounding.RND_CONV, Overflow.SAT) if plain else None
 
     def __call__(self, x: Array) -> Array:
@@ -630,6 +631,14 @@ class Ternary(_Scaled):
     def format(self) -> Format | None:
         return None if self.data_dependent else _grid(self._factor, -1, 1)
 
+    @property
+    def rule(self) -> tuple[Rounding, Overflow] | None:
+        """A threshold of half a power-of-two alpha is rounding half away from zero."""
+        if self.data_dependent or math.frexp(self._factor)[0] != 0.5:
+            return None
+        halved = self.threshold == self._factor / 2
+        return (Rounding.RND_INF, Overflow.SAT_SYM) if halved else None
+
     def _parts(self, x: Array) -> tuple[Array, Array]:
         if self.data_dependent:
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -840,7 +849,7 @@ def _lookup(name: str) -> tuple[type[Quantizer], tuple[str, ...]]:
     if name not in _SIGNATURES:
         known = ", ".join(sorted(_SIGNATURES))
         reason = _REFUSED_NAMES.get(name, f"is not a known quantizer ({known})")
-        raise UnsupportedQuantizer(name, "class_name", name, reason)
+        raise UnsupportedQuantizer("quantizer", "class_name", name, reason)
     kind, parameters = _SIGNATURES[name]
     return kind, tuple(parameters.split())
 
@@ -949,6 +958,7 @@ def from_config(config: Mapping[str, object]) -> Quantizer:
     if not isinstance(name, str):
         raise UnsupportedQuantizer("quantizer", "class_name", name, "must be a text")
     name = name.rpartition(">")[2]
+    _lookup(name)
     _refuse_unknown(name, config, _ENVELOPE)
     inner = config.get("config")
     if not isinstance(inner, Mapping):
@@ -957,5 +967,5 @@ def from_config(config: Mapping[str, object]) -> Quantizer:
 
 
 def _refuse_unknown(name: str, config: Mapping[str, object], known: Iterable[str]) -> None:
-    for key in config.keys() - set(known):
+    for key in sorted(config.keys() - set(known)):
         raise UnsupportedQuantizer(name, key, config[key], "is not a known key")

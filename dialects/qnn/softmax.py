@@ -37,6 +37,15 @@ def integer_softmax(x: Mantissas, table: Mantissas, out: Format) -> Mantissas:
     return np.minimum(quotient, out.max_mantissa)
 
 
+def verify_exponentials(table: BlobAttr) -> None:
+    """A row of weights: that of the maximum is positive, none is negative or beyond 31 bits."""
+    if len(table.shape) != 1 or not table.shape[0]:
+        raise VerifyException(f"a table is a row of entries, not {table.shape}")
+    values = table.numpy()
+    if values.dtype != np.int64 or values[0] < 1 or values.min() < 0 or values.max() >= 1 << 31:
+        raise VerifyException("exponentials are from 0 to 2^31 - 1, and begin above 0")
+
+
 @irdl_op_definition
 class SoftmaxOp(QnnOp):
     """Softmax over the last axis; on fixed-point numbers with a table of exponentials.
@@ -73,6 +82,8 @@ class SoftmaxOp(QnnOp):
             raise VerifyException("softmax takes a table on fixed-point numbers, and only there")
         if is_fixed(self.result) and (self.out.signed or self.out.frac < 1):
             raise VerifyException("softmax yields unsigned fractions")
+        if self.table is not None:
+            verify_exponentials(self.table)
 
     def infer_shape(self, *shapes: Shape) -> Shape:
         """The operand's shape."""

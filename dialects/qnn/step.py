@@ -22,6 +22,7 @@ from calocc.dialects.qnn.op import (
     Reals,
     Value,
     fixed_tensor,
+    is_fixed,
     name_attr,
     shape_of,
 )
@@ -32,6 +33,12 @@ class StepOp(ElementwiseOp, ABC):
 
     x = operand_def(base(TensorType))
     assembly_format = "$x attr-dict `:` functional-type(operands, results)"
+
+    def verify_(self) -> None:
+        """Fixed-point numbers only."""
+        super().verify_()
+        if not is_fixed(self.result):
+            raise VerifyException(f"{self.name} has no meaning on reals")
 
     def evaluate_real(self, *args: Reals) -> Reals:
         """Steps are counted in mantissas; there is nothing to do on reals."""
@@ -56,6 +63,12 @@ class ThresholdOp(StepOp):
             },
             result_types=[fixed_tensor(shape_of(x), out)],
         )
+
+    def verify_(self) -> None:
+        """Rows of ascending thresholds; the result's format holds all levels."""
+        super().verify_()
+        channels = shape_of(self.x)[-1]
+        scalar.verify_thresholds(self.thresholds, self.base.value.data, self.out, channels)
 
     def scalar(self, args: Sequence[SSAValue], out: Format) -> scalar.ScalarOp:
         """The scalar thresholds."""
@@ -90,6 +103,11 @@ class LookupOp(StepOp):
             },
             result_types=[fixed_tensor(shape_of(x), out)],
         )
+
+    def verify_(self) -> None:
+        """The table is one row of mantissas of the result's format."""
+        super().verify_()
+        scalar.verify_table(self.table, self.out)
 
     def scalar(self, args: Sequence[SSAValue], out: Format) -> scalar.ScalarOp:
         """The scalar lookup."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,15 @@ class Padding:
     left: int = 0
     right: int = 0
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[int]:
         return iter((self.top, self.bottom, self.left, self.right))
+
+    @staticmethod
+    def of(values: Sequence[int]) -> Padding:
+        """From (top, bottom, left, right); raise ValueError for anything else."""
+        if len(values) != 4 or min(values) < 0:
+            raise ValueError(f"padding is (top, bottom, left, right), not {tuple(values)}")
+        return Padding(*values)
 
     def __bool__(self) -> bool:
         return any(self)
@@ -35,6 +43,13 @@ class Window:
     width: int
     strides: tuple[int, int] = (1, 1)
     padding: Padding = Padding()
+
+    @staticmethod
+    def of(size: Sequence[int], strides: Sequence[int], padding: Sequence[int]) -> Window:
+        """From plain lists; raise ValueError for a wrong number of them or a size below 1."""
+        if (len(size), len(strides)) != (2, 2) or min(*size, *strides) < 1:
+            raise ValueError(f"a window of size {tuple(size)} cannot move by {tuple(strides)}")
+        return Window(size[0], size[1], (strides[0], strides[1]), Padding.of(padding))
 
     @property
     def taps(self) -> int:

@@ -4,7 +4,8 @@
 
 from the root of the repository writes `deepcalo_image.h5` and `test_data.npz` beside this file:
 42.7 million multiplications per event, 1.8 million weights of 6 bits. The showers come from
-`showers.py`.
+`showers.py`. The committed file was trained with the default options and `--threads 2`: 6000
+showers, 10 epochs of 188 batches, 16 minutes. `--resume` starts from a saved file.
 """
 
 from __future__ import annotations

@@ -1,1 +1,20 @@
 """calocc: compiles QKeras networks to bit-exact streaming FPGA designs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from calocc.compiler.design import Design, compile, load
+    from calocc.compiler.diagnostics import CaloccError
+
+__all__ = ["CaloccError", "Design", "compile", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the API when it is first used, so that parts of the package load alone."""
+    if name not in __all__:
+        raise AttributeError(f"module 'calocc' has no attribute {name!r}")
+    place = "diagnostics" if name == "CaloccError" else "design"
+    return getattr(import_module(f"calocc.compiler.{place}"), name)

@@ -118,7 +118,8 @@ def test_stored_kernels_are_far_from_rounding_boundaries(example: Example) -> No
         folds = hasattr(layer, "get_folded_weights")
         folded = np.asarray(layer.get_folded_weights()[0] if folds else layer.kernel)
         quantizer = layer.kernel_quantizer_internal
-        steps = folded * 2.0 ** (quantizer.bits - 1 - quantizer.integer)
+        per_unit = float(2 ** (quantizer.bits - 1 - quantizer.integer))
+        steps: NDArray[Any] = folded.astype(np.float64) * per_unit
         assert np.abs(steps - np.round(steps)).max() < 1e-4, layer.name
 
 

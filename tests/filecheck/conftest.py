@@ -119,4 +119,3 @@ def _filecheck(arguments: list[str], text: str) -> None:
         failed = Matcher(options, FInput("stdin", text), Parser.from_opts(options)).run()
     if failed:
         raise Mismatch(f"{report.getvalue()}\n--- output ---\n{text}")
-

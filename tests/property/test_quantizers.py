@@ -303,26 +303,37 @@ def test_outputs_lie_on_the_grid_of_the_format(case: Case, seed: int) -> None:
     assert fmt.width - reached.width <= 1
 
 
-def cast(x: Array, fmt: Format, overflow: Overflow) -> Array:
+def cast(x: Array, fmt: Format, rounding: Rounding, overflow: Overflow) -> Array:
+    v = x / fmt.lsb
+    away = np.copysign(np.floor(np.abs(v) + 0.5), v)
     low = -fmt.max_mantissa if overflow is Overflow.SAT_SYM else fmt.min_mantissa
-    return np.clip(np.round(x / fmt.lsb), low, fmt.max_mantissa) * fmt.lsb
+    nearest = np.round(v) if rounding is Rounding.RND_CONV else away
+    return np.clip(nearest, low, fmt.max_mantissa) * fmt.lsb
+
+
+RULES = [
+    (rounding, overflow)
+    for rounding in (Rounding.RND_CONV, Rounding.RND_INF)
+    for overflow in (Overflow.SAT, Overflow.SAT_SYM)
+]
 
 
 @given(st.one_of(exact, smooth, powers), st.integers(0, 9999))
 @_FEW
 def test_a_rule_means_a_cast_and_no_rule_means_none(case: Case, seed: int) -> None:
     quantizer = ours(case)
-    x = np.concatenate([dyadic(case, seed), np.linspace(-9, 9, 99)])
-    if quantizer.rule is not None and quantizer.format is not None:
-        rounding, overflow = quantizer.rule
-        assert rounding is Rounding.RND_CONV
-        np.testing.assert_array_equal(quantizer(x), cast(x, quantizer.format, overflow))
-    elif quantizer.format is not None:
-        same = [
-            np.array_equal(quantizer(x), cast(x, quantizer.format, overflow))
-            for overflow in (Overflow.SAT, Overflow.SAT_SYM)
-        ]
-        assert not any(same)
+    if quantizer.format is None:
+        assert quantizer.rule is None
+        return
+    ties = np.arange(-99, 99) * quantizer.format.lsb / 2
+    x = np.concatenate([dyadic(case, seed), np.linspace(-9, 9, 9999), ties])
+    same = {
+        rule for rule in RULES if np.array_equal(quantizer(x), cast(x, quantizer.format, *rule))
+    }
+    # An unsigned format saturates alike both ways; else the rule is the only one that fits.
+    assert len(same) <= 1 or not quantizer.format.signed
+    assert (quantizer.rule in same) == (quantizer.rule is not None)
+    assert bool(same) == (quantizer.rule is not None)
 
 
 @pytest.mark.parametrize(
@@ -333,15 +344,25 @@ def test_a_rule_means_a_cast_and_no_rule_means_none(case: Case, seed: int) -> No
         ("quantized_bits(6,1,1,0,alpha=1)", "ufixed<6,1>", Overflow.SAT),
         ("quantized_bits(6,6)", "fixed<6,7>", Overflow.SAT),
         ("quantized_relu(6,2)", "ufixed<6,2>", Overflow.SAT),
+        ("quantized_relu(6,2,0,1.0)", "fixed<6,3>", Overflow.SAT),
         ("quantized_relu(6,2,relu_upper_bound=1)", "ufixed<6,2>", Overflow.SAT),
         ("quantized_relu(2,1,relu_upper_bound=9,is_quantized_clip=False)", "ufixed<2,1>", "sat"),
         ("quantized_tanh(5)", "fixed<5,1>", Overflow.SAT),
+        ("quantized_tanh(5,0,1)", "fixed<5,1>", Overflow.SAT_SYM),
     ],
 )
 def test_rules(text: str, fmt: str, overflow: Overflow) -> None:
     quantizer = parse(text)
     assert str(quantizer.format) == fmt
     assert quantizer.rule == (Rounding.RND_CONV, overflow)
+
+
+def test_a_ternary_with_half_its_scale_for_a_threshold_rounds_away_from_zero() -> None:
+    rounds = (Rounding.RND_INF, Overflow.SAT_SYM)
+    assert parse("ternary(alpha=2,threshold=1)").rule == rounds
+    assert parse("ternary(threshold=0.5)").rule == rounds
+    assert parse("ternary(alpha=2,threshold=0.5)").rule is None
+    assert parse("ternary(alpha=0.75,threshold=0.375)").rule is None
 
 
 @given(st.one_of(exact, smooth, ulaws, powers), st.integers(0, 9999))
@@ -422,13 +443,13 @@ def test_kernels_are_promoted_as_by_qkeras(case: Case) -> None:
         ),
         ("quantized_po2(1)", "quantized_po2: bits=1 leaves no usable range of exponents"),
         ("quantized_tanh(5,0,0,0,1)", "quantized_tanh: argument=1 is one positional argument too"),
-        ("bernoulli()", "bernoulli: class_name='bernoulli' draws random numbers at inference"),
+        ("bernoulli()", "quantizer: class_name='bernoulli' draws random numbers at inference"),
         ("quantized_bits(6,**x)", "quantized_bits: argument='**' is not allowed"),
         ("quantized_bits(6,open('x'))", "quantized_bits: argument=\"open('x')\" is not a number"),
         ("quantized_bits(6,1).bits", "quantizer: text='quantized_bits(6,1).bits' is not a call"),
         ("quantized_bits(6", "quantizer: text='quantized_bits(6' is not a call"),
         ("(" * 400, "quantizer: text='((((("),
-        ("relu", "relu: class_name='relu' is not a known quantizer (binary, "),
+        ("relu", "quantizer: class_name='relu' is not a known quantizer (binary, "),
     ],
 )
 def test_refusals_name_what_is_refused(text: str, message: str) -> None:

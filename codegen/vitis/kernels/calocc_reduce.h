@@ -35,18 +35,24 @@ void reduce(hls::stream<in_T> &in, hls::stream<out_T> &out) {
         #pragma HLS PIPELINE II=1 style=frp
         CALOCC_TICK();
         const in_T x = in.read();
-        out_T y;
-        for (unsigned l = 0; l < L; l++) {
-            const accum_t value = tap == 0 ? accum_t(x[l]) : CONFIG_T::combine(acc[0][l], x[l]);
-            for (unsigned k = 0; k + 1 < folds; k++)
+        accum_t value[L];
+        #pragma HLS ARRAY_PARTITION variable=value complete
+        for (unsigned l = 0; l < L; l++)
+            value[l] = tap == 0 ? accum_t(x[l]) : CONFIG_T::combine(acc[0][l], x[l]);
+        for (unsigned k = 0; k + 1 < folds; k++)
+            for (unsigned l = 0; l < L; l++)
                 acc[k][l] = acc[k + 1][l];
-            acc[folds - 1][l] = value;
-            const channel at = {fold, l, L};
-            if (tap == CONFIG_T::n_taps - 1)
-                y[l] = CONFIG_T::epilogue::apply(value, at);
-        }
-        if (tap == CONFIG_T::n_taps - 1)
+        for (unsigned l = 0; l < L; l++)
+            acc[folds - 1][l] = value[l];
+
+        if (tap == CONFIG_T::n_taps - 1) {
+            out_T y;
+            for (unsigned l = 0; l < L; l++) {
+                const channel at = {fold, l, L};
+                y[l] = CONFIG_T::epilogue::apply(value[l], at);
+            }
             out.write(y);
+        }
 
         if (fold + 1 < folds) {
             fold++;

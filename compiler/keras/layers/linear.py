@@ -103,9 +103,7 @@ def _expect_plain_convolution(config: LayerConfig, ones: tuple[int, ...]) -> Non
     config.expect_default("mask", None)
 
 
-def _convolve(
-    builder: Builder, config: LayerConfig, x: SSAValue, kernel: SSAValue
-) -> SSAValue:
+def _convolve(builder: Builder, config: LayerConfig, x: SSAValue, kernel: SSAValue) -> SSAValue:
     size = config.take_pair("kernel_size")
     window = window_of(config, shape_of(x), size, config.take_pair("strides", (1, 1)))
     if shape_of(kernel)[:2] != size:
@@ -152,9 +150,7 @@ def conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) ->
 
 
 @keras_layer("QConv2DBatchnorm")
-def conv2d_batchnorm(
-    builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
-) -> SSAValue:
+def conv2d_batchnorm(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """2-D convolution with the batch normalisation folded into kernel and bias before they are
     quantized."""
     x = single(config, inputs)

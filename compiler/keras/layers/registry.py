@@ -87,9 +87,7 @@ class UnusedOverride(CaloccError):
 class Overrides:
     """Formats that a user gives by hand: {(layer, tensor): format}."""
 
-    formats: Mapping[tuple[str, str], Format] = field(
-        default_factory=dict[tuple[str, str], Format]
-    )
+    formats: Mapping[tuple[str, str], Format] = field(default_factory=dict[tuple[str, str], Format])
     used: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     def take(self, layer: str, tensor: str) -> Quantizer | None:

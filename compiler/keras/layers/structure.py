@@ -95,9 +95,7 @@ def pooling1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue])
 
 
 @keras_layer("GlobalAveragePooling2D", "GlobalMaxPooling2D")
-def global_pooling2d(
-    builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
-) -> SSAValue:
+def global_pooling2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Maximum or average over the whole image."""
     x = single(config, inputs)
     height, width, channels = require_rank(config, x, 3)
@@ -110,18 +108,14 @@ def global_pooling2d(
 
 
 @keras_layer("GlobalAveragePooling1D", "GlobalMaxPooling1D")
-def global_pooling1d(
-    builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
-) -> SSAValue:
+def global_pooling1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Maximum or average over the whole sequence."""
     x = single(config, inputs)
     length, channels = require_rank(config, x, 2)
     config.expect_default("data_format", "channels_last")
     name = config.layer.name
     image = builder.add(config, ReshapeOp(x, (1, length, channels), name))
-    pooled = _pool(
-        builder, config, image, Window(1, length), "Average" in config.layer.class_name
-    )
+    pooled = _pool(builder, config, image, Window(1, length), "Average" in config.layer.class_name)
     shape = (1, channels) if config.take_bool("keepdims", False) else (channels,)
     return builder.add(config, ReshapeOp(pooled, shape, name))
 
@@ -137,9 +131,7 @@ def upsampling2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValu
 
 
 @keras_layer("ZeroPadding2D")
-def zero_padding2d(
-    builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
-) -> SSAValue:
+def zero_padding2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Zeros around the image."""
     x = single(config, inputs)
     require_rank(config, x, 3)
@@ -187,9 +179,7 @@ def dropout(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -
 @keras_layer("Add")
 def add(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """The sum of two or more operands."""
-    return reduce(
-        lambda a, b: builder.add(config, AddOp((a, b), layer=config.layer.name)), inputs
-    )
+    return reduce(lambda a, b: builder.add(config, AddOp((a, b), layer=config.layer.name)), inputs)
 
 
 @keras_layer("Concatenate")

@@ -1,0 +1,424 @@
+"""From a dataflow module to what the templates print: types, configs, calls, FIFOs, weights."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Region, SSAValue
+
+from calocc.codegen.vitis.cpp import Struct, fixed_type
+from calocc.codegen.vitis.scalars import function_lines, is_identity
+from calocc.compiler.network import fifos_of, processes_of, wire_source
+from calocc.compiler.ports import Port, input_ports, main_function, output_ports, return_op
+from calocc.compiler.report import fifo_depth
+from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp, SoftmaxOp
+from calocc.dialects.dataflow.process import ProcessOp
+from calocc.dialects.dataflow.routing import (
+    BufferOp,
+    ConcatOp,
+    ForkOp,
+    LanesOp,
+    PadOp,
+    UpsampleOp,
+    WindowOp,
+)
+from calocc.dialects.dataflow.stream import StreamType, stream_of
+from calocc.dialects.fixed.format import Format
+from calocc.dialects.qnn.pool import Pooling
+
+RESERVED = frozenset(
+    "alignas alignof and asm auto bool break case catch char class const constexpr continue "
+    "decltype default delete do double else enum explicit export extern false float for friend "
+    "goto if inline int long main mutable namespace new nnet noexcept not nullptr operator or "
+    "private protected public register return run short signed sizeof static std struct switch "
+    "template this throw true try typedef typeid typename union unsigned using virtual void "
+    "volatile while xor hls next found features expected differing events input inputs output "
+    "outputs log read write numbers value line text loaded_weights to_stream from_stream".split()
+)
+"""Words of C++ and of the templates that no stream may be called."""
+
+LUTRAM_BITS = 1 << 13
+"""Weight memories per PE up to this size go to LUTs: a block RAM holds 18 Kib."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A C++ stream: its variable, the name of its beat type, and its FIFO."""
+
+    variable: str
+    type: str
+    stream: StreamType
+    depth: int | None = None
+
+    @property
+    def definition(self) -> str:
+        """The beat type."""
+        return f"nnet::array<{fixed_type(self.stream.format)}, {self.stream.width}>"
+
+    @property
+    def storage(self) -> str:
+        """What the FIFO is made of: shift registers, LUT memory or block RAM."""
+        assert self.depth is not None
+        return "srl" if self.depth <= 32 else "lutram" if self.depth <= 128 else "bram"
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A constant array: mantissas of `format` in the order of `dimensions`, row-major."""
+
+    variable: str
+    type: str
+    definition: str
+    dimensions: tuple[int, ...]
+    mantissas: NDArray[np.int64]
+    frac: int
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.dimensions)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One process: a call of a kernel."""
+
+    kernel: str
+    template: str
+    arguments: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class TopPort:
+    """An input or output of the top function."""
+
+    port: Port
+    stream: Stream
+
+
+@dataclass
+class Firmware:
+    """Everything that the templates need."""
+
+    name: str
+    inputs: list[TopPort] = field(default_factory=list[TopPort])
+    outputs: list[TopPort] = field(default_factory=list[TopPort])
+    streams: list[Stream] = field(default_factory=list[Stream])
+    structs: list[Struct] = field(default_factory=list[Struct])
+    weights: list[Weights] = field(default_factory=list[Weights])
+    calls: list[Call] = field(default_factory=list[Call])
+
+    @property
+    def kernels(self) -> list[str]:
+        """The kernels that are used, in alphabetical order."""
+        return sorted({call.kernel for call in self.calls})
+
+    @property
+    def arguments(self) -> str:
+        """The parameters of the top function."""
+        ports = [*self.inputs, *self.outputs]
+        return ", ".join(f"hls::stream<{p.stream.type}> &{p.stream.variable}" for p in ports)
+
+
+@dataclass
+class Emitter:
+    """Walks a module and fills a `Firmware`."""
+
+    firmware: Firmware
+    streams: dict[SSAValue, Stream] = field(default_factory=dict[SSAValue, Stream])
+    index: int = 0
+    _taken: Counter[str] = field(default_factory=Counter[str])
+
+    def variable(self, text: str) -> str:
+        """A C identifier that is not taken yet."""
+        name = "".join(c if c.isascii() and c.isalnum() else "_" for c in text)
+        if name in RESERVED or name == self.firmware.name or not name[:1].isalpha():
+            name = f"stream_{name}"
+        self._taken[name] += 1
+        return name if self._taken[name] == 1 else f"{name}_{self._taken[name]}"
+
+    def run(self, module: ModuleOp) -> Firmware:
+        """Emit all ports, streams and processes."""
+        function, results = main_function(module), return_op(main_function(module)).operands
+        self._inputs(module)
+        ends = {wire_source(v): k for k, v in enumerate(results)}
+        depths = {fifo.source: fifo_depth(fifo) for fifo in fifos_of(function)}
+        for index, op in enumerate(processes_of(function), start=2):
+            self.index = index
+            self._results(op, ends, depths)
+            EMITTERS[type(op)](self, op)
+        pairs = zip(output_ports(module), results, strict=True)
+        self.firmware.outputs = [TopPort(p, self.stream(v)) for p, v in pairs]
+        return self.firmware
+
+    def _inputs(self, module: ModuleOp) -> None:
+        ports = input_ports(module)
+        for k, (port, argument) in enumerate(
+            zip(ports, main_function(module).args, strict=True), start=1
+        ):
+            type = "input_t" if len(ports) == 1 else f"input{k}_t"
+            stream = Stream(self.variable(port.name), type, stream_of(argument))
+            self.streams[argument] = stream
+            self.firmware.inputs.append(TopPort(port, stream))
+
+    def _results(
+        self, op: ProcessOp, ends: dict[SSAValue, int], depths: dict[SSAValue, int | None]
+    ) -> None:
+        """Name the streams behind a process; those at ports are arguments, not variables."""
+        base = op.layer_name if isinstance(op, MatvecOp) else f"{op.layer_name}_{_kind(op)}"
+        for k, result in enumerate(op.results):
+            suffix = f"_{k + 1}" if len(op.results) > 1 else ""
+            is_end = result in ends
+            only = is_end and len(ends) == 1
+            type = "result_t" if only else f"layer{self.index}{suffix}_t"
+            variable = self.variable(f"{base}{suffix}_out")
+            depth = None if is_end else depths[result]
+            stream = Stream(variable, type, stream_of(result), depth)
+            self.streams[result] = stream
+            if not is_end:
+                self.firmware.streams.append(stream)
+
+    def stream(self, value: SSAValue) -> Stream:
+        """The C++ stream of a value; reshapes are wires."""
+        return self.streams[wire_source(value)]
+
+    def config(self, op: ProcessOp) -> Struct:
+        """A new config struct for a process."""
+        struct = Struct(f"config{self.index}", f"{op.layer_name}: {_kind(op)}")
+        self.firmware.structs.append(struct)
+        return struct
+
+    def call(self, op: ProcessOp, *others: str, types: tuple[str, ...] | None = None) -> None:
+        """A kernel call with all operands and results, then other arguments."""
+        streams = [self.stream(v) for v in (*op.operands, *op.results)]
+        names = types or tuple(s.type for s in streams)
+        template = ", ".join((*names, f"config{self.index}"))
+        arguments = ", ".join((*(s.variable for s in streams), *others))
+        self.firmware.calls.append(Call(_kind(op), template, arguments, op.layer_name))
+
+    def epilogue(self, op: ProcessOp, config: Struct, region: Region) -> None:
+        """The epilogue of a process, as a type of its config."""
+        out = f"{self.stream(op.results[0]).type}::value_type"
+        if is_identity(region):
+            config.alias(epilogue=f"nnet::identity<{out}>")
+            return
+        accumulator = fixed_type(_argument_format(region, 0))
+        struct = Struct(f"epilogue{self.index}", f"{op.layer_name}: from sum to output")
+        struct.add([_function("apply", out, [accumulator], region, op.outputs[0].width)])
+        self.firmware.structs.insert(-1, struct)
+        config.alias(epilogue=struct.name)
+
+
+Op = TypeVar("Op", bound=ProcessOp)
+EMITTERS: dict[type[ProcessOp], Callable[[Emitter, ProcessOp], None]] = {}
+
+
+def emits(
+    kind: type[Op],
+) -> Callable[[Callable[[Emitter, Op], None]], Callable[[Emitter, Op], None]]:
+    """Register how a kind of process is written."""
+
+    def register(emitter: Callable[[Emitter, Op], None]) -> Callable[[Emitter, Op], None]:
+        def guarded(state: Emitter, op: ProcessOp) -> None:
+            assert isinstance(op, kind)
+            emitter(state, op)
+
+        EMITTERS[kind] = guarded
+        return emitter
+
+    return register
+
+
+def _kind(op: ProcessOp) -> str:
+    return op.name.partition(".")[2]
+
+
+def _argument_format(region: Region, k: int) -> Format:
+    type = region.block.args[k].type
+    return type.format  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _function(
+    name: str, result: str, arguments: list[str], region: Region, lanes: int
+) -> str:
+    """A static function with the body of a region, inlined where it is called."""
+    names = ["x"] if len(arguments) == 1 else ["a", "b"]
+    lines, uses_channel = function_lines(region, names, lanes)
+    parameters = [f"const {t} &{n}" for t, n in zip(arguments, names, strict=True)]
+    parameters.append(f"const nnet::channel{' at' if uses_channel else ''}")
+    body = "\n".join(f"        {line}" for line in ["#pragma HLS INLINE", *lines])
+    return f"static {result} {name}({', '.join(parameters)}) {{\n{body}\n    }}"
+
+
+@emits(WindowOp)
+def _window(state: Emitter, op: WindowOp) -> None:
+    shape, window = op.geometry(op.inputs[0].width, op.outputs[0].width), op.window
+    config = state.config(op).define(
+        in_height=shape.image[0],
+        in_width=shape.image[1],
+        n_chan=shape.image[2],
+        filt_height=window.height,
+        filt_width=window.width,
+        stride_height=window.strides[0],
+        stride_width=window.strides[1],
+        pad_top=window.padding.top,
+        pad_left=window.padding.left,
+        out_height=shape.output[0],
+        out_width=shape.output[1],
+        trips=op.schedule().trips,
+    )
+    fill = op.fill.value.data * op.inputs[0].format.lsb
+    config.add([_pad_value(state.stream(op.x), fill)])
+    state.call(op)
+
+
+def _pad_value(stream: Stream, value: float) -> str:
+    return f"static {stream.type}::value_type pad_value() {{ return {value:g}; }}"
+
+
+@emits(MatvecOp)
+def _matvec(state: Emitter, op: MatvecOp) -> None:
+    n, m = op.weights.shape
+    simd, pe = op.simd, op.pe
+    depth = (n // simd) * (m // pe)
+    weights = Weights(
+        f"w{state.index}",
+        f"weight{state.index}_t",
+        fixed_type(op.weight_type.format),
+        (pe, depth, simd),
+        folded_weights(op.weights.numpy(), pe, simd),
+        op.weight_type.format.frac,
+    )
+    state.firmware.weights.append(weights)
+    config = state.config(op).define(n_vectors=op.vectors, n_in=n, n_out=m)
+    config.alias(weight_t=weights.type, accum_t=fixed_type(op.accumulator))
+    bits = depth * simd * op.weight_type.format.width
+    storage = "lutram" if bits <= LUTRAM_BITS else "bram"
+    config.add([f"static const nnet::storage weight_storage = nnet::storage::{storage};"])
+    state.epilogue(op, config, op.epilogue)
+    state.call(op, weights.variable)
+
+
+def folded_weights(weights: NDArray[np.int64], pe: int, simd: int) -> NDArray[np.int64]:
+    """(N, M) in the order of the kernel: [pe][nf * SF + sf][simd], N = SF * simd, M = NF * pe."""
+    n, m = weights.shape
+    blocks = weights.reshape(n // simd, simd, m // pe, pe)
+    return blocks.transpose(3, 2, 0, 1).reshape(pe, -1, simd)
+
+
+@emits(ReduceOp)
+def _reduce(state: Emitter, op: ReduceOp) -> None:
+    accumulator = fixed_type(op.accumulator)
+    config = state.config(op).define(
+        n_positions=op.outer, n_taps=op.taps, n_chan=op.channels
+    )
+    config.alias(accum_t=accumulator)
+    greater = "x > acc ? accum_t(x) : acc"
+    body = greater if op.kind.data is Pooling.MAX else "acc + x"
+    element = f"{state.stream(op.x).type}::value_type"
+    config.add(
+        [f"static accum_t combine(const accum_t &acc, const {element} &x) {{ return {body}; }}"]
+    )
+    state.epilogue(op, config, op.epilogue)
+    state.call(op)
+
+
+@emits(MapOp)
+def _map(state: Emitter, op: MapOp) -> None:
+    shape = op.outputs[0].shape
+    config = state.config(op).define(n_beats=op.outputs[0].beats, n_chan=shape[-1])
+    arguments = [f"{state.stream(a).type}::value_type" for a in op.args]
+    out = f"{state.stream(op.result).type}::value_type"
+    config.add([_function("apply", out, arguments, op.epilogue, op.width)])
+    state.call(op)
+
+
+@emits(ForkOp)
+def _fork(state: Emitter, op: ForkOp) -> None:
+    state.config(op).define(n_beats=op.inputs[0].beats)
+    state.call(op, types=(state.stream(op.x).type,))
+
+
+@emits(LanesOp)
+def _lanes(state: Emitter, op: LanesOp) -> None:
+    state.config(op).define(n_beats=max(op.inputs[0].beats, op.outputs[0].beats))
+    state.call(op)
+
+
+@emits(ConcatOp)
+def _concat(state: Emitter, op: ConcatOp) -> None:
+    outer, (a, b) = op.blocks()
+    state.config(op).define(n_outer=outer, inner_a=a * op.width, inner_b=b * op.width)
+    state.call(op)
+
+
+@emits(PadOp)
+def _pad(state: Emitter, op: PadOp) -> None:
+    height, width, channels = op.inputs[0].shape
+    pad = op.edges
+    config = state.config(op).define(
+        in_height=height,
+        in_width=width,
+        n_chan=channels,
+        pad_top=pad.top,
+        pad_bottom=pad.bottom,
+        pad_left=pad.left,
+        pad_right=pad.right,
+    )
+    config.add([_pad_value(state.stream(op.result), 0.0)])
+    state.call(op)
+
+
+@emits(UpsampleOp)
+def _upsample(state: Emitter, op: UpsampleOp) -> None:
+    height, width, channels = op.inputs[0].shape
+    down, across = op.factors.get_values()
+    state.config(op).define(
+        in_height=height,
+        in_width=width,
+        n_chan=channels,
+        height_factor=down,
+        width_factor=across,
+    )
+    state.call(op)
+
+
+@emits(BufferOp)
+def _buffer(state: Emitter, op: BufferOp) -> None:
+    """The kernel takes three axes; missing ones come first with size 1."""
+    missing = 3 - len(op.inputs[0].shape)
+    dims = (*(1 for _ in range(missing)), *op.inputs[0].shape)
+    own = (k + missing for k in op.permutation.get_values())
+    perm = (*range(missing), *own)
+    state.config(op).define(
+        **{f"dim{k}": d for k, d in enumerate(dims)}, **{f"perm{k}": p for k, p in enumerate(perm)}
+    )
+    state.call(op)
+
+
+@emits(SoftmaxOp)
+def _softmax(state: Emitter, op: SoftmaxOp) -> None:
+    table, length = op.table.numpy(), op.outputs[0].shape[-1]
+    width = int(table.max()).bit_length()
+    name, type = f"t{state.index}", f"exp{state.index}_t"
+    exps = Weights(name, type, f"ap_uint<{width}>", (len(table),), table, 0)
+    state.firmware.weights.append(exps)
+    config = state.config(op).define(
+        n_rows=op.outputs[0].size // length, n_in=length, table_size=len(table)
+    )
+    total = (int(table.max()) * length).bit_length()
+    config.alias(exp_t=type, sum_t=f"ap_uint<{total}>")
+    state.call(op, name)
+
+
+def emit(name: str, module: ModuleOp) -> Firmware:
+    """The firmware of a dataflow module; `name` is the top function's."""
+    return Emitter(Firmware(name)).run(module)

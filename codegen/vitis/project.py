@@ -1,0 +1,251 @@
+"""Writes a project in the layout of hls4ml's Vitis backend."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from numpy.typing import NDArray
+
+from calocc.codegen.vitis.cpp import fixed_type, literals
+from calocc.codegen.vitis.emit import Firmware, Weights, emit
+from calocc.compiler.data import to_mantissas
+from calocc.compiler.design import Design
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.ports import Port
+from calocc.compiler.text import module_text
+from calocc.dialects.fixed.arithmetic import to_real
+from calocc.runtime.gxx import ap_types_dir
+
+_HERE = Path(__file__).parent
+TEST_EVENTS = 4
+"""Events in the test bench's files."""
+
+
+@dataclass(eq=False)
+class OccupiedDirectory(CaloccError):
+    """The output directory holds something that calocc has not written."""
+
+    directory: str
+
+    @property
+    def where(self) -> str:
+        return f"output directory {self.directory}"
+
+    @property
+    def what(self) -> str:
+        return "it exists and holds no calocc project, so it will not be replaced"
+
+    @property
+    def hint(self) -> str:
+        return "name another directory with -o, or remove this one"
+
+
+@dataclass(eq=False)
+class CannotWrite(CaloccError):
+    """The operating system refuses to write."""
+
+    directory: str
+    problem: str
+
+    @property
+    def where(self) -> str:
+        return f"output directory {self.directory}"
+
+    @property
+    def what(self) -> str:
+        return f"it cannot be written: {self.problem}"
+
+    @property
+    def hint(self) -> str:
+        return "name a directory you may write to with -o"
+
+
+def write_project(design: Design, directory: Path) -> Path:
+    """Write the project beside its final place, then rename; replace an older project.
+
+    Returns the absolute path. Raises OccupiedDirectory and CannotWrite.
+    """
+    target = directory.absolute()
+    if target.exists() and not _replaceable(target):
+        raise OccupiedDirectory(str(directory))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
+            draft = Path(place) / target.name
+            Project(design, draft, target).write()
+            if target.exists():
+                target.rename(Path(place) / "old")
+            draft.rename(target)
+    except OSError as error:
+        raise CannotWrite(str(directory), error.strerror or str(error)) from None
+    return target
+
+
+def _replaceable(directory: Path) -> bool:
+    """A project of ours, or an empty directory."""
+    if not directory.is_dir():
+        return False
+    return (directory / "model.mlir").is_file() or not any(directory.iterdir())
+
+
+@dataclass
+class Project:
+    """One project on its way to disk: written to `draft`, to be renamed to `final`."""
+
+    design: Design
+    draft: Path
+    final: Path
+
+    def write(self) -> None:
+        """Write all files."""
+        firmware = emit(self.design.name, self.design.module)
+        for folder in ("firmware/weights", "firmware/nnet_utils", "tb_data"):
+            (self.draft / folder).mkdir(parents=True)
+        self._copy_headers(firmware)
+        self._write_weights(firmware)
+        self._write_sources(firmware)
+        self._write_test_data()
+        self._write_build_files(firmware)
+        self._text("model.mlir", module_text(self.design.module))
+        self._text("report.json", json.dumps(self._report(), indent=2) + "\n")
+
+    def _text(self, name: str, text: str) -> None:
+        (self.draft / name).write_text(text)
+
+    def _template(self, template: str, target: str, **values: Any) -> None:
+        self._text(target, _ENVIRONMENT.get_template(template).render(**values))
+
+    def _report(self) -> dict[str, Any]:
+        return {"name": self.design.name, **self.design.report}
+
+    @property
+    def stamp(self) -> str:
+        """A short hash of the design: names the library that a build makes of it."""
+        digest = hashlib.sha256(module_text(self.design.module).encode())
+        return digest.hexdigest()[:8]
+
+    def _copy_headers(self, firmware: Firmware) -> None:
+        headers = ap_types_dir()
+        shutil.copytree(headers, self.draft / "firmware/ap_types")
+        utils = self.draft / "firmware/nnet_utils"
+        shutil.copy(headers.parent / "nnet_utils/nnet_types.h", utils)
+        for kernel in ("types", "weights", *firmware.kernels):
+            shutil.copy(_HERE / f"kernels/calocc_{kernel}.h", utils)
+
+    def _write_weights(self, firmware: Firmware) -> None:
+        for w in firmware.weights:
+            dims = "".join(f"[{d}]" for d in w.dimensions)
+            self._template("firmware/weights.h.j2", f"firmware/weights/{w.variable}.h",
+                           w=w, dims=dims)  # fmt: skip
+            self._text(f"firmware/weights/{w.variable}.txt", _csv(w))
+
+    def _write_sources(self, firmware: Firmware) -> None:
+        name = firmware.name
+        for suffix in ("h", "cpp"):
+            self._template(f"firmware/top.{suffix}.j2", f"firmware/{name}.{suffix}", fw=firmware)
+        for header in ("defines.h", "parameters.h"):
+            self._template(f"firmware/{header}.j2", f"firmware/{header}", fw=firmware)
+        self._write_bridge(firmware)
+        self._write_test_bench(firmware)
+
+    def _write_bridge(self, firmware: Firmware) -> None:
+        inputs = [f"const T *{p.stream.variable}" for p in firmware.inputs]
+        outputs = [f"T *{p.stream.variable}" for p in firmware.outputs]
+        variables = [p.stream.variable for p in (*firmware.inputs, *firmware.outputs)]
+        self._template(
+            "bridge.cpp.j2",
+            f"{firmware.name}_bridge.cpp",
+            fw=firmware,
+            pointers=", ".join(inputs + outputs),
+            variables=", ".join(variables),
+            streams=", ".join(f"{v}_stream" for v in variables),
+            casts=[_cast(p.port) for p in firmware.inputs],
+        )
+
+    def _write_test_bench(self, firmware: Firmware) -> None:
+        ports = (*firmware.inputs, *firmware.outputs)
+        self._template(
+            "test.cpp.j2",
+            f"{firmware.name}_test.cpp",
+            fw=firmware,
+            sizes_in=sum(p.stream.stream.size for p in firmware.inputs),
+            sizes_out=sum(p.stream.stream.size for p in firmware.outputs),
+            stream_variables=", ".join(p.stream.variable for p in ports),
+        )
+
+    def _write_test_data(self) -> None:
+        """Random events in the range of the inputs, and what the emulator makes of them."""
+        generator = np.random.default_rng(0)
+        inputs = [_random_events(p, generator) for p in self.design.inputs]
+        result = self.design.predict(inputs)
+        outputs = result if isinstance(result, list) else [result]
+        self._text("tb_data/tb_input_features.dat", _events(inputs))
+        self._text("tb_data/tb_output_predictions.dat", _events(outputs))
+
+    def _write_build_files(self, firmware: Firmware) -> None:
+        report = self.design.report
+        values = {"name": firmware.name, "stamp": self.stamp, "part": report["part"]}
+        period = 1000 / report["clock_mhz"]
+        for template in ("build_lib.sh", "project.tcl", "build_prj.tcl", "build_opt.tcl"):
+            self._template(f"{template}.j2", template, **values, period=f"{period:g}")
+        (self.draft / "build_lib.sh").chmod(0o755)
+        self._text("hls4ml_config.yml", yaml.safe_dump(self._config(period), sort_keys=False))
+
+    def _config(self, period: float) -> dict[str, Any]:
+        """What `hls4ml.converters.link_existing_project` reads; OutputDir must be absolute."""
+        design = self.design
+        return {
+            "OutputDir": os.fspath(self.final),
+            "ProjectName": design.name,
+            "Backend": "Vitis",
+            "Stamp": self.stamp,
+            "Part": design.report["part"],
+            "ClockPeriod": period,
+            "IOType": "io_stream",
+            "InputShapes": {p.name: list(p.shape) for p in design.inputs},
+            "OutputShapes": {p.name: list(p.shape) for p in design.outputs},
+            "HLSConfig": {},
+        }
+
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(_HERE / "templates"),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    undefined=StrictUndefined,
+    autoescape=False,  # noqa: S701 - C++ and Tcl, not HTML; names are C identifiers
+)
+
+
+def _csv(weights: Weights) -> str:
+    return ", ".join(literals(weights.mantissas, weights.frac)) + "\n"
+
+
+def _cast(port: Port) -> str:
+    assert port.format is not None
+    return fixed_type(port.format, port.rounding, port.overflow)
+
+
+def _random_events(port: Port, generator: np.random.Generator) -> NDArray[np.float64]:
+    assert port.format is not None
+    span = port.format.max_mantissa - port.format.min_mantissa
+    uniform = generator.random((TEST_EVENTS, *port.shape)) * span + port.format.min_mantissa
+    values = uniform * port.format.lsb
+    return to_real(to_mantissas(port, values), port.format.frac)
+
+
+def _events(arrays: list[NDArray[np.float64]]) -> str:
+    """One line per event: all arrays' values, separated by spaces."""
+    flat = np.concatenate([a.reshape(len(a), -1) for a in arrays], axis=1)
+    return "".join(" ".join(map(repr, row)) + "\n" for row in flat.tolist())

@@ -1,0 +1,228 @@
+"""The Python API: compile a model, run it, write it, load it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
+from xdsl.utils.exceptions import ParseError
+
+from calocc.compiler.data import Inputs, arrays_for, to_mantissas, to_reals
+from calocc.compiler.devices import load_device
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.inputs import Arrays, declare_inputs, load_arrays, parse_format
+from calocc.compiler.keras.importer import import_model
+from calocc.compiler.keras.layers.registry import Overrides
+from calocc.compiler.pipeline import DATAFLOW, FIXED, Runner, Watch, new_context
+from calocc.compiler.ports import Port, input_ports, output_ports
+from calocc.compiler.report import Json, design_report, exactness
+from calocc.compiler.settings import Settings, parse_settings
+from calocc.compiler.text import module_text
+from calocc.dialects.fixed.format import Format
+from calocc.passes.balance import Balance
+from calocc.runtime.emulator import execute
+
+if TYPE_CHECKING:
+    from calocc.runtime.csim import Csim
+
+Prediction = NDArray[np.float64] | list[NDArray[np.float64]]
+
+STAGES = ("qnn", "fixed", "dataflow")
+EVENTS_AT_ONCE = 16
+"""Events per pass through the emulator: bounds its memory at full speed."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user can ask for; the defaults are those of the command line."""
+
+    opt_level: int = 2
+    target: str = "alveo-u50"
+    clock_mhz: float = 250.0
+    inputs: Mapping[str, str | Format] = field(default_factory=dict[str, str | Format])
+    calibrate: str | Path | Arrays | None = None
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotADesign(CaloccError):
+    """A directory that calocc has not written, or that is damaged."""
+
+    directory: str
+    problem: str
+
+    @property
+    def where(self) -> str:
+        return self.directory
+
+    @property
+    def what(self) -> str:
+        return self.problem
+
+    @property
+    def hint(self) -> str:
+        return "name a directory that calocc has written, or compile the model again"
+
+
+@dataclass(eq=False)
+class Design:
+    """A compiled model: the dataflow module and its report.
+
+    `name` is a C identifier: the name of the top function and of the generated files.
+    """
+
+    name: str
+    module: ModuleOp
+    report: Json
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """The inputs in order."""
+        return input_ports(self.module)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """The outputs in order."""
+        return output_ports(self.module)
+
+    def predict(self, x: Inputs) -> Prediction:
+        """Run events through the exact emulator.
+
+        `x` is an array (events, *shape), or a list or dictionary of them for several inputs.
+        Returns float64, an array for one output and a list for several. Raises BadInput.
+        """
+        arrays = arrays_for(self.inputs, x)
+        mantissas = [to_mantissas(p, a) for p, a in zip(self.inputs, arrays, strict=True)]
+        chunks = [
+            execute(self.module, [m[k : k + EVENTS_AT_ONCE] for m in mantissas])
+            for k in range(0, max(len(arrays[0]), 1), EVENTS_AT_ONCE)
+        ]
+        results = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+        return as_prediction(self.outputs, results)
+
+    def write(self, directory: str | Path) -> Path:
+        """Write the project atomically; an existing directory is replaced. Returns its path."""
+        from calocc.codegen.vitis.project import write_project
+
+        return write_project(self, Path(directory))
+
+    def csim(self) -> Csim:
+        """The generated C++, built with g++ in a directory of its own."""
+        from calocc.runtime.csim import build_csim
+
+        return build_csim(self)
+
+
+def as_prediction(ports: tuple[Port, ...], mantissas: list[NDArray[np.int64]]) -> Prediction:
+    """The values of a design's outputs: an array for one output, a list for several."""
+    values = [to_reals(p, m) for p, m in zip(ports, mantissas, strict=True)]
+    return values[0] if len(values) == 1 else values
+
+
+def compile(
+    model: str | Path,
+    opt_level: int = 2,
+    target: str = "alveo-u50",
+    clock_mhz: float = 250.0,
+    inputs: Mapping[str, str | Format] | None = None,
+    calibrate: str | Path | Arrays | None = None,
+    settings: tuple[str, ...] = (),
+) -> Design:
+    """Compile a Keras `.h5` file.
+
+    `inputs` declares formats of inputs (`{"image": "fixed<16,6>"}`) that the model does not
+    quantize itself, `calibrate` finds them from data (a `.npz` path or arrays by input name),
+    `settings` are `layer.key=value` as on the command line. Raises CaloccError.
+    """
+    options = Options(opt_level, target, clock_mhz, inputs or {}, calibrate, settings)
+    return Compilation(Path(model), options).design()
+
+
+@dataclass
+class Compilation:
+    """One run of the compiler, stage by stage."""
+
+    path: Path
+    options: Options
+    watch: Watch | None = None
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    _exactness: list[Json] = field(default_factory=list[Json])
+
+    def stage(self, name: str) -> ModuleOp:
+        """The module at the end of one of `STAGES`."""
+        settings = parse_settings(self.options.settings)
+        module = self._import(settings)
+        runner = Runner(new_context(), self.seconds, self.watch)
+        if name == "qnn":
+            return module
+        runner.run(module, FIXED[self.options.opt_level])
+        self._exactness = exactness(module)
+        if name == "fixed":
+            return module
+        balance = Balance(target=self.options.target, pins=settings.pins).spec()
+        runner.run(module, DATAFLOW[self.options.opt_level].format(balance=balance))
+        return module
+
+    def design(self) -> Design:
+        """The finished design and its report."""
+        options = self.options
+        device = load_device(options.target)
+        started = perf_counter()
+        module = self.stage("dataflow")
+        facts = design_report(module, device, options.clock_mhz)
+        self.seconds["total"] = perf_counter() - started
+        head = {
+            "model": self.path.name,
+            "target": options.target,
+            "part": device.part,
+            "clock_mhz": options.clock_mhz,
+            "opt_level": options.opt_level,
+        }
+        report = {**head, **facts, "exactness": self._exactness, "seconds": self.seconds}
+        return Design(identifier(self.path.stem), module, report)
+
+    def _import(self, settings: Settings) -> ModuleOp:
+        started = perf_counter()
+        overrides = Overrides(settings.formats)
+        module = import_model(self.path, overrides)
+        calibrate = self.options.calibrate
+        source = str(calibrate) if isinstance(calibrate, str | Path) else "calibration data"
+        data = load_arrays(Path(calibrate)) if isinstance(calibrate, str | Path) else calibrate
+        declared = {
+            name: parse_format(f"option --input {name}", f) if isinstance(f, str) else f
+            for name, f in self.options.inputs.items()
+        }
+        declare_inputs(module, declared, data, source)
+        self.seconds["import"] = perf_counter() - started
+        return module
+
+
+def identifier(text: str) -> str:
+    """A C identifier made of a file's stem."""
+    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in text)
+    return name if name[:1].isalpha() else f"model_{name}"
+
+
+def load(directory: str | Path) -> Design:
+    """Load a design that was written to a directory; raise NotADesign."""
+    root = Path(directory)
+    try:
+        report = json.loads((root / "report.json").read_text())
+        text = (root / "model.mlir").read_text()
+        module = Parser(new_context(), text).parse_module()
+        return Design(str(report["name"]), module, report)
+    except (OSError, ValueError, KeyError, TypeError, ParseError) as error:
+        raise NotADesign(str(root), f"it holds no readable design: {error}") from None
+
+
+def design_text(design: Design) -> str:
+    """The text of a design's module, weights included."""
+    return module_text(design.module)

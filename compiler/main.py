@@ -1,0 +1,117 @@
+"""`calocc`: compile a Keras model to a streaming FPGA design."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+from calocc.compiler.design import STAGES, Compilation, Options
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.summary import print_summary
+from calocc.compiler.text import module_text
+
+DESCRIPTION = """\
+Compile a QKeras network to a bit-exact streaming FPGA design: Vitis HLS kernels in an
+hls4ml-compatible project. Needs neither TensorFlow nor Vitis."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser("calocc", description=DESCRIPTION)
+    add = parser.add_argument
+    add("model", metavar="MODEL", type=Path, help="Keras .h5 file")
+    levels = parser.add_mutually_exclusive_group()
+    for level in range(4):
+        levels.add_argument(
+            f"-O{level}", dest="opt_level", action="store_const", const=level, default=2,
+            help="optimisation level; results are the same at all (default -O2)",
+        )  # fmt: skip
+    add("-o", dest="output", metavar="DIR", type=Path, help="default: ./<model stem>_calocc")
+    add("--target", metavar="NAME", default="alveo-u50", help="device (default %(default)s)")
+    add("--clock", metavar="MHZ", type=_megahertz, default=250.0, help="default %(default)g")
+    add("--input", metavar="NAME=FORMAT", action="append", default=[], type=_assignment,
+        help="format of an input: NAME=fixed<W,I> or NAME=ufixed<W,I>")  # fmt: skip
+    add("--calibrate", metavar="X.npz", type=Path, help="find formats of inputs from data")
+    add("--set", metavar="LAYER.KEY=VALUE", action="append", default=[], dest="settings",
+        help="kernel, bias, output (a format), pe or simd (a number) of a layer")  # fmt: skip
+    add("--emit", choices=[*STAGES, "hls"], default="hls",
+        help="stop at a stage and print its IR (default: hls, a project on disk)")  # fmt: skip
+    add("--print-ir-after-all", action="store_true", help="show the IR after every pass")
+    add("--time-passes", action="store_true", help="show the seconds of every pass")
+    add("--json", action="store_true", help="print the report as JSON instead of tables")
+    return parser
+
+
+def _megahertz(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not a clock of 1 to 1000 MHz")
+    return value
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=fixed<W,I>")
+    return name, value
+
+
+def _show_ir(step: ModulePass, module: ModuleOp) -> None:
+    print(f"// -----// after {step.name} //----- //\n{module}", file=sys.stderr)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compile as the command line says; raise CaloccError."""
+    options = Options(
+        arguments.opt_level,
+        arguments.target,
+        arguments.clock,
+        dict(arguments.input),
+        arguments.calibrate,
+        tuple(arguments.settings),
+    )
+    watch = _show_ir if arguments.print_ir_after_all else None
+    compilation = Compilation(arguments.model, options, watch)
+    if arguments.emit in STAGES:
+        print(module_text(compilation.stage(arguments.emit)), end="")
+    else:
+        _compile(arguments, compilation)
+    if arguments.time_passes:
+        _print_times(compilation.seconds)
+
+
+def _compile(arguments: argparse.Namespace, compilation: Compilation) -> None:
+    console = Console(stderr=arguments.json)
+    directory = arguments.output or Path(f"{arguments.model.stem}_calocc")
+    with console.status(f"compiling {arguments.model.name} ..."):
+        design = compilation.design()
+        design.write(directory)
+    if arguments.json:
+        print(json.dumps(design.report, indent=2))
+    else:
+        print_summary(console, design.report, directory)
+
+
+def _print_times(seconds: dict[str, float]) -> None:
+    table = Table("pass", "seconds", title="time")
+    for name, value in seconds.items():
+        table.add_row(name, f"{value:.3f}")
+    Console(stderr=True).print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `calocc`; exit with 1 and one message for an error in the model or the options."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        run(parsed)
+    except CaloccError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,141 @@
+"""What is known about a design, as plain data for `report.json` and the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute, Operation
+
+from calocc.compiler.devices import Device
+from calocc.compiler.network import Fifo, fifos_of, network_of, processes_of
+from calocc.compiler.ports import Port, input_ports, main_function, output_ports
+from calocc.dialects.dataflow import resources
+from calocc.dialects.dataflow.compute import MatvecOp
+from calocc.dialects.dataflow.process import DataflowOp, ProcessOp
+from calocc.dialects.dataflow.resources import Resources
+from calocc.dialects.dataflow.stream import stream_of
+from calocc.dialects.qnn.op import QnnOp
+from calocc.runtime.cycles import Timing, simulate
+
+RESOURCES = ("dsp", "bram18", "uram", "lut", "ff")
+Json = dict[str, Any]
+
+
+def design_report(module: ModuleOp, device: Device, clock_mhz: float) -> Json:
+    """Time, resources, ports and processes of a dataflow module."""
+    function = main_function(module)
+    timing = simulate(network_of(function))
+    used = _total(function)
+    return {
+        "latency_cycles": timing.latency_cycles,
+        "latency_us": timing.latency_cycles / clock_mhz,
+        "interval_cycles": timing.interval_cycles,
+        "interval_us": timing.interval_cycles / clock_mhz,
+        "resources": {
+            name: {"used": getattr(used, name), "available": getattr(device, name)}
+            for name in RESOURCES
+        },
+        "inputs": [_port(p) for p in input_ports(module)],
+        "outputs": [_port(p) for p in output_ports(module)],
+        "layers": _layers(function, timing),
+    }
+
+
+def exactness(module: ModuleOp) -> list[Json]:
+    """Where a fixed-point module stands to its float64 reference, layer by layer.
+
+    `points`: the reachable operands that were all compared, `differing_points` of them differ;
+    `rounded_to_bits`: constants that no quantizer follows keep this many significant bits.
+    """
+    rows: list[Json] = []
+    for op in main_function(module).body.block.ops:
+        facts = {k: _integer(v) for k, v in op.attributes.items() if isinstance(v, IntegerAttr)}
+        if isinstance(op, QnnOp) and facts:
+            rows.append({"layer": op.layer_name, **facts})
+    return rows
+
+
+def _integer(value: Attribute) -> int:
+    assert isinstance(value, IntegerAttr)
+    return value.value.data  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _total(function: FuncOp) -> Resources:
+    total = Resources()
+    for process in processes_of(function):
+        total = total + process.resources()
+    for fifo in fifos_of(function):
+        total = total + _fifo_resources(fifo)
+    return total
+
+
+def _fifo_resources(fifo: Fifo) -> Resources:
+    depth = fifo_depth(fifo)
+    stream = stream_of(fifo.source)
+    return resources.fifo(depth, stream.width * stream.format.width) if depth else Resources()
+
+
+def fifo_depth(fifo: Fifo) -> int | None:
+    """The depth of a FIFO in beats; None for a port of the design or before `size-fifos`."""
+    owner = fifo.source.owner
+    if not isinstance(owner, DataflowOp) or owner.depths is None:
+        return None
+    return owner.depths.get_values()[list(owner.results).index(fifo.source)]
+
+
+def _port(port: Port) -> Json:
+    return {
+        "name": port.name,
+        "shape": list(port.shape),
+        "format": str(port.format),
+        "rounding": str(port.rounding),
+        "overflow": str(port.overflow),
+    }
+
+
+def _layers(function: FuncOp, timing: Timing) -> list[Json]:
+    pairs = zip(processes_of(function), timing.activities, strict=True)
+    return [
+        {
+            "layer": op.layer_name,
+            "process": op.name.partition(".")[2],
+            **_streams(op),
+            **_folding(op),
+            "cycles": op.schedule().trips,
+            "start_cycle": activity.start,
+            "finish_cycle": activity.finish,
+            "starved_cycles": activity.starved,
+            "resources": {name: getattr(op.resources(), name) for name in RESOURCES},
+        }
+        for op, activity in pairs
+    ]
+
+
+def _streams(op: ProcessOp) -> Json:
+    first, last = op.inputs[0], op.outputs[0]
+    return {
+        "input": {"shape": list(first.shape), "format": str(first.format), "lanes": first.width},
+        "output": {"shape": list(last.shape), "format": str(last.format), "lanes": last.width},
+    }
+
+
+def _folding(op: Operation) -> Json:
+    if not isinstance(op, MatvecOp):
+        return {}
+    macs = op.vectors * op.weights.shape[0] * op.weights.shape[1]
+    return {
+        "pe": op.pe,
+        "simd": op.simd,
+        "macs": macs,
+        "weights": str(op.weight_type.format),
+        "accumulator": str(op.accumulator),
+    }
+
+
+def bottleneck(report: Mapping[str, Any]) -> str:
+    """The layer whose process takes the most cycles per event."""
+    layers: Sequence[Json] = report["layers"]
+    return str(max(layers, key=lambda row: row["cycles"])["layer"])

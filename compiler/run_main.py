@@ -1,0 +1,63 @@
+"""`calocc-run`: run events through a written design."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calocc.compiler.design import Design, load
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.inputs import load_arrays
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser("calocc-run", description=__doc__)
+    add = parser.add_argument
+    add("directory", metavar="DIR", type=Path, help="a directory that calocc has written")
+    add("--data", metavar="X.npz", type=Path, required=True, help="one array per input, by name")
+    add("--out", metavar="Y.npz", type=Path, required=True, help="one array per output, by name")
+    add("--on", choices=["emulator", "csim"], default="emulator",
+        help="exact emulator, or the generated C++ built with g++ (default %(default)s)")  # fmt: skip
+    return parser
+
+
+def predict(design: Design, directory: Path, on: str, data: Path) -> dict[str, NDArray[np.float64]]:
+    """The outputs by name; raise CaloccError."""
+    arrays = load_arrays(data)
+    if on == "csim":
+        from calocc.runtime.csim import open_csim
+
+        result = open_csim(directory, design).predict(arrays)
+    else:
+        result = design.predict(arrays)
+    results = result if isinstance(result, list) else [result]
+    return dict(zip((p.name for p in design.outputs), results, strict=True))
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run as the command line says; raise CaloccError."""
+    design = load(arguments.directory)
+    started = perf_counter()
+    outputs = predict(design, arguments.directory, arguments.on, arguments.data)
+    seconds = perf_counter() - started
+    with arguments.out.open("wb") as file:
+        np.savez(file, **outputs)  # pyright: ignore[reportArgumentType]
+    events = len(next(iter(outputs.values())))
+    print(f"{events} events on {arguments.on} in {seconds:.2f} s -> {arguments.out}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `calocc-run`; exit with 1 and one message for an error in the design or the data."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        run(parsed)
+    except CaloccError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

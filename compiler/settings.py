@@ -1,0 +1,56 @@
+"""`--set layer.key=value`: formats and foldings given by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.inputs import parse_format
+from calocc.dialects.fixed.format import Format
+
+FORMATS = ("kernel", "bias", "output")
+FOLDINGS = ("pe", "simd")
+
+
+@dataclass(eq=False)
+class UnknownSetting(CaloccError):
+    """A setting with a key that does not exist."""
+
+    text: str
+
+    @property
+    def where(self) -> str:
+        return f"option --set {self.text}"
+
+    @property
+    def what(self) -> str:
+        return "this is not a setting"
+
+    @property
+    def hint(self) -> str:
+        keys = ", ".join((*FORMATS, *FOLDINGS))
+        return f"write LAYER.KEY=VALUE with one of the keys {keys}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Formats by (layer, tensor), and foldings as the balance pass takes them."""
+
+    formats: dict[tuple[str, str], Format]
+    pins: tuple[str, ...]
+
+
+def parse_settings(texts: tuple[str, ...]) -> Settings:
+    """Sort settings by kind; raise UnknownSetting or BadFormat."""
+    formats: dict[tuple[str, str], Format] = {}
+    pins: list[str] = []
+    for text in texts:
+        place, equals, value = text.partition("=")
+        layer, dot, key = place.rpartition(".")
+        if not (equals and dot and layer) or key not in (*FORMATS, *FOLDINGS):
+            raise UnknownSetting(text)
+        if key in FOLDINGS:
+            pins.append(text)
+        else:
+            formats[layer, key] = parse_format(f"option --set {place}", value)
+    return Settings(formats, tuple(pins))

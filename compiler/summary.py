@@ -1,0 +1,92 @@
+"""The report as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+
+from calocc.compiler.report import bottleneck
+
+Json = Mapping[str, Any]
+NAMES = {"dsp": "DSP", "bram18": "BRAM18", "uram": "URAM", "lut": "LUT", "ff": "FF"}
+
+
+def print_summary(console: Console, report: Json, directory: Path) -> None:
+    """Print layers, time, resources and where the files are."""
+    title = (
+        f"{report['model']}  →  {report['target']} at {report['clock_mhz']:g} MHz"
+        f"  (-O{report['opt_level']})"
+    )
+    parts: list[RenderableType] = [_ports(report), _layers(report), _figures(report)]
+    if report["exactness"]:
+        parts.append(_exactness(report))
+    console.print(Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False))
+    console.print(f"written to [bold]{directory}[/]  ({report['seconds']['total']:.1f} s)")
+
+
+def _table(*columns: str, text: int = 1) -> Table:
+    """A table whose first `text` columns are left-aligned."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for k, column in enumerate(columns):
+        table.add_column(column, justify="left" if k < text else "right", no_wrap=True)
+    return table
+
+
+def _shape(stream: Json) -> str:
+    return "x".join(map(str, stream["shape"]))
+
+
+def _ports(report: Json) -> Table:
+    table = _table("port", "name", "shape", "format", text=4)
+    for kind in ("inputs", "outputs"):
+        for port in report[kind]:
+            table.add_row(kind[:-1], port["name"], _shape(port), port["format"])
+    return table
+
+
+def _layers(report: Json) -> Table:
+    table = _table("layer", "process", "output", "format", "PE x SIMD", "cycles", "DSP", text=4)
+    for row in report["layers"]:
+        if row["process"] == "lanes":
+            continue
+        folding = f"{row['pe']} x {row['simd']}" if "pe" in row else str(row["output"]["lanes"])
+        table.add_row(
+            row["layer"],
+            row["process"],
+            _shape(row["output"]),
+            row["output"]["format"],
+            folding,
+            f"{row['cycles']:,}",
+            f"{row['resources']['dsp']:,}" if row["resources"]["dsp"] else "",
+        )
+    return table
+
+
+def _figures(report: Json) -> Table:
+    table = _table("estimate", "", "", text=1)
+    for name in ("latency", "interval"):
+        cycles, micros = report[f"{name}_cycles"], report[f"{name}_us"]
+        table.add_row(name, f"{cycles:,} cycles", f"{micros:,.1f} µs")
+    for name, figure in report["resources"].items():
+        share = figure["used"] / figure["available"] if figure["available"] else 0.0
+        table.add_row(
+            NAMES[name], f"{figure['used']:,} of {figure['available']:,}", f"{share:.1%}"
+        )
+    table.add_row("slowest", bottleneck(report), "")
+    return table
+
+
+def _exactness(report: Json) -> Table:
+    table = _table("quantized result against float64", "operands compared", "differing")
+    for row in report["exactness"]:
+        if "points" in row:
+            table.add_row(row["layer"], f"{row['points']:,}", f"{row['differing_points']:,}")
+        else:
+            table.add_row(row["layer"], f"constants of {row['rounded_to_bits']} bits", "not proved")
+    return table

@@ -1,0 +1,71 @@
+"""The generated C++ as a library: the same `predict` as the emulator's, through g++."""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calocc.compiler.data import Inputs, arrays_for
+from calocc.compiler.design import Design, NotADesign, Prediction
+from calocc.runtime.gxx import compile_shared
+
+FLAGS = ("-O2", "-fPIC", "-DNDEBUG", "-Wall", "-Wextra", "-Wno-unknown-pragmas")
+"""ap_types asserts that no assignment drops more bits than there are: hence NDEBUG."""
+
+
+@dataclass(eq=False)
+class Csim:
+    """A built simulation library; events run one after the other."""
+
+    design: Design
+    library: Path
+    _keep: tempfile.TemporaryDirectory[str] | None = None
+    _function: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._function = getattr(ctypes.CDLL(str(self.library)), f"{self.design.name}_double")
+
+    def predict(self, x: Inputs) -> Prediction:
+        """Run events through the C++; arguments and result are those of `Design.predict`."""
+        arrays = [np.ascontiguousarray(a) for a in arrays_for(self.design.inputs, x)]
+        events = len(arrays[0])
+        results = [np.empty((events, *p.shape)) for p in self.design.outputs]
+        for k in range(events):
+            self._function(*(_pointer(a[k]) for a in (*arrays, *results)))
+        return results[0] if len(results) == 1 else results
+
+
+def _pointer(array: NDArray[np.float64]) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+
+
+def build_csim(design: Design) -> Csim:
+    """Write the project to a temporary directory and build it there; raise CompilerFailed."""
+    place = tempfile.TemporaryDirectory(prefix=f"calocc_{design.name}_")
+    directory = design.write(Path(place.name) / "project")
+    return Csim(design, build_library(directory, design.name), place)
+
+
+def open_csim(directory: Path, design: Design) -> Csim:
+    """The simulation library of a written project, built if it is not there yet."""
+    return Csim(design, build_library(directory.absolute(), design.name))
+
+
+def build_library(directory: Path, name: str) -> Path:
+    """Build the library of a project unless it is newer than its sources."""
+    firmware = directory / "firmware"
+    sources = [firmware / f"{name}.cpp", directory / f"{name}_bridge.cpp"]
+    if not all(s.is_file() for s in sources):
+        raise NotADesign(str(directory), "it holds no C++ sources")
+    library = firmware / f"{name}-csim.so"
+    newest = max(f.stat().st_mtime for f in (*sources, *firmware.glob("*.h")))
+    if not library.is_file() or library.stat().st_mtime < newest:
+        places = (f"-isystem{firmware / 'ap_types'}", f'-DWEIGHTS_DIR="{firmware / "weights"}"')
+        compile_shared(sources, library, [firmware], (*FLAGS, *places))
+    return library
