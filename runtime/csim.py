@@ -15,8 +15,16 @@ from calocc.compiler.data import Inputs, arrays_for
 from calocc.compiler.design import Design, NotADesign, Prediction
 from calocc.runtime.gxx import compile_shared
 
-FLAGS = ("-O2", "-fPIC", "-DNDEBUG", "-Wall", "-Wextra", "-Wno-unknown-pragmas")
-"""ap_types asserts that no assignment drops more bits than there are: hence NDEBUG."""
+FLAGS = (
+    "-O2",
+    "-DNDEBUG",
+    "-fno-gnu-unique",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unknown-pragmas",
+)
+"""ap_types asserts that no assignment drops more bits than there are: hence NDEBUG. Unique symbols
+would share the constants of two libraries that one process loads."""
 
 
 @dataclass(eq=False)

@@ -55,10 +55,26 @@ class Steps:
         return np.array_equal(self.function(ends), other(ends))
 
     def differing_points(self, other: Function) -> int:
-        """The number of arguments, over all channels, where another one differs (if by 1 LSB)."""
-        levels = np.arange(self.base + 1, self.base + 1 + self.count)[:, None]
-        theirs = first_reaching(other, self.lo, self.hi, levels)
-        return int(np.abs(theirs - self.first).sum())
+        """The number of arguments, over all channels, where another monotone function differs.
+
+        Both functions are constant between two neighbours among the starts of their steps.
+        """
+        theirs = _starts(other, self.lo, self.hi)
+        starts = np.sort(np.concatenate([self.lo[None], self.first, theirs]), axis=0)
+        ends = np.concatenate([starts[1:], self.hi[None] + 1])
+        inside = np.minimum(starts, self.hi)  # a start at hi + 1 begins an empty piece
+        return int(((self.function(inside) != other(inside)) * (ends - starts)).sum())
+
+
+def _starts(function: Function, lo: Mantissas, hi: Mantissas) -> Mantissas:
+    """Where a function that rises or falls in each channel takes other values, lo to hi + 1."""
+    first, last = function(lo), function(hi)
+    sign = np.where(last < first, np.int64(-1), np.int64(1))
+    low, high = np.where(sign < 0, -hi, lo), np.where(sign < 0, -lo, hi)
+    ends = np.concatenate([first, last])
+    levels = np.arange(int(ends.min()) + 1, int(ends.max()) + 1)[:, None]
+    found = first_reaching(lambda x: function(sign * x), low, high, levels)
+    return np.where(sign < 0, 1 - found, found)
 
 
 def first_reaching(

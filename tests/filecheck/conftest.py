@@ -11,7 +11,7 @@ import io
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class RunLine(pytest.Item):
     """One RUN line."""
 
     def __init__(self, line: str, **arguments: Any):
-        super().__init__(**arguments)
+        super().__init__(**arguments)  # pyright: ignore[reportUnknownMemberType]
         self.line = line
 
     def runtest(self) -> None:
@@ -65,11 +65,11 @@ class RunLine(pytest.Item):
             words = [word for word in words if word != "2>&1"]
             text = _command(words, text)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: Any) -> str:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
         """The report of filecheck is all there is to see."""
         if isinstance(excinfo.value, Mismatch):
             return f"RUN: {self.line}\n{excinfo.value}"
-        return str(super().repr_failure(excinfo))
+        return str(super().repr_failure(excinfo, style))
 
     def reportinfo(self) -> tuple[os.PathLike[str], int | None, str]:
         """Where the line stands."""
@@ -107,7 +107,7 @@ def _opt(arguments: list[str], text: bytes, failing: bool) -> bytes:
 
 
 @contextmanager
-def _stdin(text: bytes) -> Iterator[None]:
+def _stdin(text: bytes) -> Generator[None]:
     with patch("sys.stdin", io.TextIOWrapper(io.BytesIO(text))):
         yield
 

@@ -214,15 +214,15 @@ def test_powers_of_two_differ_from_qkeras_on_boundaries_only(case: Case, seed: i
     x = np.concatenate([[0.0], magnitude, -magnitude])
     scaled = np.where(x < 0, kwargs.get("negative_slope") or 1.0, 1.0) * x
     factor = 2 if kwargs.get("quadratic_approximation") else 1
-    log2 = np.log2(np.maximum(np.abs(scaled), 1e-7)) / factor
+    limit = kwargs.get("max_value") or np.inf
+    log2 = np.log2(np.clip(np.abs(scaled), 1e-7, limit)) / factor
     boundary = near_half(log2 + 0.5 * (kwargs.get("log2_rounding") == "floor"))
     boundary |= np.abs(np.abs(scaled) / 1e-7 - 1) < _TIE
     mine = ours(case)(x)
-    limit = kwargs.get("max_value") or np.inf
     close = np.abs(mine - theirs(case, x)) <= ste_error(np.minimum(x, limit), mine)
-    # A limit that is itself a power of two is a boundary where floor(log2) of float32 may slip.
-    limited = (np.abs(scaled) >= limit) & (kwargs.get("log2_rounding") == "floor")
-    assert np.all(close | boundary | limited)
+    # The limit itself may lie on a boundary, where QKeras depends on the place in the tensor:
+    # TensorFlow's vector logarithm and its scalar one for the last elements differ.
+    assert np.all(close | boundary)
 
 
 @pytest.mark.parametrize("k", range(-20, 20))
