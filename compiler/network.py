@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Operation, OpResult, SSAValue
 
 from calocc.compiler.ports import return_op
 from calocc.dialects.dataflow.process import ProcessOp
@@ -51,12 +51,8 @@ def network_of(function: FuncOp) -> Network:
     processes = tuple(Process(f"{op.layer_name}.{k}", op.schedule()) for k, op in enumerate(ops))
     channels: list[Channel] = []
     for k, fifo in enumerate(fifos_of(function)):
-        owner = fifo.source.owner
-        producer = (
-            (index[owner], list(owner.results).index(fifo.source))
-            if isinstance(owner, Operation)
-            else None
-        )
+        source = fifo.source
+        producer = (index[source.op], source.index) if isinstance(source, OpResult) else None
         ends = isinstance(fifo.consumer, ReturnOp)
         consumer = None if ends else (index[fifo.consumer], fifo.port)
         channels.append(Channel(f"{fifo.source.name_hint or 'stream'}.{k}", producer, consumer))

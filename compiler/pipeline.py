@@ -15,10 +15,9 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.universe import Universe
 
-from calocc.compiler.ports import input_ports
+from calocc.compiler.ports import input_ports, main_function
 from calocc.compiler.ranges import check_formats
 from calocc.dialects.dataflow.stream import StreamType
-from calocc.compiler.ports import main_function
 
 NUMERICS = "fold-batch-norm,factor-scales,hoist-quantize,lower-to-fixed,dce"
 SIMPLIFY = "canonicalize,cse,narrow-widths"

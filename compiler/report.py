@@ -7,7 +7,7 @@ from typing import Any
 
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Operation
+from xdsl.ir import Attribute, Operation, OpResult
 
 from calocc.compiler.devices import Device
 from calocc.compiler.network import Fifo, fifos_of, network_of, processes_of
@@ -80,10 +80,11 @@ def _fifo_resources(fifo: Fifo) -> Resources:
 
 def fifo_depth(fifo: Fifo) -> int | None:
     """The depth of a FIFO in beats; None for a port of the design or before `size-fifos`."""
-    owner = fifo.source.owner
-    if not isinstance(owner, DataflowOp) or owner.depths is None:
+    source = fifo.source
+    if not isinstance(source, OpResult) or not isinstance(source.op, DataflowOp):
         return None
-    return owner.depths.get_values()[list(owner.results).index(fifo.source)]
+    depths = source.op.fifo_depths
+    return None if depths is None else depths[source.index]
 
 
 def _port(port: Port) -> Json:

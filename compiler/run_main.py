@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--data", metavar="X.npz", type=Path, required=True, help="one array per input, by name")
     add("--out", metavar="Y.npz", type=Path, required=True, help="one array per output, by name")
     add("--on", choices=["emulator", "csim"], default="emulator",
-        help="exact emulator, or the generated C++ built with g++ (default %(default)s)")  # fmt: skip
+        help="exact emulator, or the generated C++ (default %(default)s)")  # fmt: skip
     return parser
 
 

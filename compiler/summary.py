@@ -75,9 +75,7 @@ def _figures(report: Json) -> Table:
         table.add_row(name, f"{cycles:,} cycles", f"{micros:,.1f} µs")
     for name, figure in report["resources"].items():
         share = figure["used"] / figure["available"] if figure["available"] else 0.0
-        table.add_row(
-            NAMES[name], f"{figure['used']:,} of {figure['available']:,}", f"{share:.1%}"
-        )
+        table.add_row(NAMES[name], f"{figure['used']:,} of {figure['available']:,}", f"{share:.1%}")
     table.add_row("slowest", bottleneck(report), "")
     return table
 

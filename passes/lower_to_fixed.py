@@ -27,7 +27,7 @@ from calocc.compiler.ports import (
     replace_body,
     set_ports,
 )
-from calocc.dialects.fixed.format import Format, Rounding, Overflow
+from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.fixed.types import MAX_WIDTH
 from calocc.dialects.qnn.constant import ConstantOp
@@ -97,7 +97,8 @@ class Lowering:
         type = fixed_tensor(port.shape, quantizer.format)
         new = self.block.insert_arg(type, len(self.block.args))
         new.name_hint = argument.name_hint
-        self.bounds[new] = Interval.of_format(quantizer.format, port.shape)
+        anything = Interval.of_format(quantizer.format, port.shape)
+        self.bounds[new] = anything.quantize(quantizer.format, *quantizer.rule)
         for quantize in quantizes:
             self.values[quantize.results[0]] = new
             self.done.add(quantize)
@@ -195,14 +196,22 @@ class Lowering:
         return self.add(new, bounds)
 
     def cast(self, op: QuantizeOp, x: SSAValue) -> SSAValue:
-        """A plain quantizer as a cast."""
+        """A plain quantizer as a cast; nothing where it would change no value."""
         assert op.quantizer is not None
         quantizer = op.quantizer.quantizer
         assert quantizer.format is not None
         assert quantizer.rule is not None
+        if format_of(x) == quantizer.format and self.unchanged(x, quantizer.rule):
+            return x
         new = QuantizeOp.fixed(x, quantizer.format, *quantizer.rule, layer=op.layer_name)
         new.result.name_hint = op.result.name_hint
         return self.add(new, self.bounds[x].quantize(quantizer.format, *quantizer.rule))
+
+    def unchanged(self, x: SSAValue, rule: tuple[Rounding, Overflow]) -> bool:
+        """Whether a cast of `x` to its own format changes no value (a symmetric one may)."""
+        bounds = self.bounds[x]
+        cast = bounds.quantize(format_of(x), *rule)
+        return np.array_equal(cast.lo, bounds.lo) and np.array_equal(cast.hi, bounds.hi)
 
     # Chains of real functions.
 
@@ -214,7 +223,9 @@ class Lowering:
             self.unproved(op, x)
             return
         bounds = self.bounds[x].broadcast(shape_of(x)).collapse()
-        oriented = Oriented.of(chain.reference, bounds.lo, bounds.hi)
+        oriented = None
+        if chain.monotone:
+            oriented = Oriented.of(chain.reference, bounds.lo, bounds.hi)
         if chain.computable:
             self.values[chain.last.result] = self.computed(chain, x, oriented)
         else:
@@ -234,7 +245,10 @@ class Lowering:
             constants = [o for o in link.operands if self.is_constant(o)]
             if len(constants) != len(link.operands) - 1 or self.is_constant(link.operands[0]):
                 return None
-            stages.append(Stage(link, tuple(self.constant_values(c) for c in constants)))
+            values = [self.constant_values(c) for c in constants]
+            if shape_of(link.result) != shape_of(link.operands[0]) or not _per_channel(values):
+                return None
+            stages.append(Stage(link, tuple(v.reshape(-1) for v in values)))
             user = link.result.get_user_of_unique_use()
             if user is None:
                 return None
@@ -248,12 +262,14 @@ class Lowering:
 
     def computed(self, chain: Chain, x: SSAValue, oriented: Oriented | None) -> SSAValue:
         """The chain as arithmetic with the narrowest constants; thresholds where none are exact."""
-        bits, differing = FLOAT32_BITS, None
-        if oriented is not None:
-            bits, differing = fit(chain, oriented, format_of(x).width)
-            if differing and oriented.steps.count <= MOST_THRESHOLDS:
-                return self.thresholds(chain, x, oriented)
-        for stage, constants in zip(chain.stages, chain.constants(bits), strict=True):
+        try:
+            bits, differing = fit(chain, oriented) if oriented else (FLOAT32_BITS, None)
+            rounded = chain.constants(bits)
+        except OverflowError:
+            raise TooWide(chain.last.layer_name) from None
+        if oriented and differing and oriented.steps.count <= MOST_THRESHOLDS:
+            return self.thresholds(chain, x, oriented)
+        for stage, constants in zip(chain.stages, rounded, strict=True):
             own = [self.constant(c, stage.op.layer_name) for c in constants]
             x = self.apply(stage.op, [x, *own])
         result = self.cast(chain.last, x)
@@ -261,8 +277,6 @@ class Lowering:
 
     def stored(self, chain: Chain, x: SSAValue, oriented: Oriented | None) -> SSAValue:
         """The chain as thresholds or as a table."""
-        if not chain.quantizer.monotone or any(len(s.constants) for s in chain.stages):
-            oriented = None
         if oriented is not None and oriented.steps.count <= MOST_THRESHOLDS:
             return self.thresholds(chain, x, oriented)
         lo, hi = int(self.bounds[x].lo.min()), int(self.bounds[x].hi.max())
@@ -270,8 +284,12 @@ class Lowering:
             raise TooManySteps(chain.last.layer_name, hi - lo + 1, LARGEST_TABLE)
         format = chain.quantizer.format
         assert format is not None
-        table = chain.reference(np.arange(lo, hi + 1))
-        op = LookupOp(x, table, lo, format, chain.last.layer_name)
+        points = np.arange(lo, hi + 1)[:, None].repeat(shape_of(x)[-1], axis=1)
+        columns = chain.reference(points)
+        if (columns != columns[:, :1]).any():
+            first = chain.stages[0].op
+            raise NeedsQuantizer(first.layer_name, first.name.partition(".")[2])
+        op = LookupOp(x, columns[:, 0], lo, format, chain.last.layer_name)
         return _noted(self.add(op, op.interval(self.bounds[x])), chain, oriented, 0)
 
     def thresholds(self, chain: Chain, x: SSAValue, oriented: Oriented) -> SSAValue:
@@ -296,7 +314,7 @@ class Lowering:
         constants = stage.rounded(format_of(x).frac, FLOAT32_BITS)
         own = [self.constant(c, op.layer_name) for c in constants]
         result = self.apply(op, [x, *own])
-        result.owner.attributes["rounded_to_bits"] = IntegerAttr(FLOAT32_BITS, i64)
+        _note(result, "rounded_to_bits", FLOAT32_BITS)
         self.values[op.result] = result
 
     # Softmax.
@@ -323,6 +341,11 @@ def exponentials(frac: int, bounds: Interval) -> Mantissas:
     return np.rint(np.exp(-np.arange(last + 1) * 2.0**-frac) * 2**EXP_BITS).astype(np.int64)
 
 
+def _per_channel(constants: Sequence[Reals]) -> bool:
+    """Whether each constant is one value, or one for each channel."""
+    return all(c.size in (1, *c.shape[-1:]) for c in constants)
+
+
 def _consumer(value: SSAValue) -> str:
     user = next(iter(value.uses)).operation
     return user.layer_name if isinstance(user, QnnOp) else user.name
@@ -337,9 +360,15 @@ def _noted(
     """
     if oriented is not None and differing is not None:
         points = int((oriented.steps.hi - oriented.steps.lo + 1).sum())
-        result.owner.attributes["points"] = IntegerAttr(points, i64)
-        result.owner.attributes["differing_points"] = IntegerAttr(differing, i64)
+        _note(result, "points", points)
+        _note(result, "differing_points", differing)
     return result
+
+
+def _note(result: SSAValue, name: str, number: int) -> None:
+    """Note a number on the op behind a result, for the report."""
+    assert isinstance(result.owner, Operation)
+    result.owner.attributes[name] = IntegerAttr(number, i64)
 
 
 @dataclass(frozen=True)

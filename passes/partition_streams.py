@@ -81,9 +81,7 @@ class Partition:
     """Builds the processes of one function."""
 
     block: Block = field(default_factory=Block)
-    copies: dict[SSAValue, list[SSAValue]] = field(
-        default_factory=dict[SSAValue, list[SSAValue]]
-    )
+    copies: dict[SSAValue, list[SSAValue]] = field(default_factory=dict[SSAValue, list[SSAValue]])
 
     def take(self, value: SSAValue) -> SSAValue:
         """The stream that carries a value to its next user."""
@@ -199,15 +197,11 @@ def _channel_constant(block: Block, op: QnnOp, constant: ConstantOp) -> SSAValue
 
 def _weights(value: SSAValue, layer: str) -> ConstantOp:
     if not isinstance(value.owner, ConstantOp):
-        raise NotStreamable(
-            layer, "its weights are computed", "use a layer with constant weights"
-        )
+        raise NotStreamable(layer, "its weights are computed", "use a layer with constant weights")
     return value.owner
 
 
-def _matvec(
-    partition: Partition, op: QnnOp, x: SSAValue, weights: ConstantOp
-) -> SSAValue:
+def _matvec(partition: Partition, op: QnnOp, x: SSAValue, weights: ConstantOp) -> SSAValue:
     values = weights.value.numpy()
     matrix = BlobAttr.of(values.reshape(-1, values.shape[-1]))
     result = StreamType.of(shape_of(op.result), op.out)

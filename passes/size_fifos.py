@@ -1,4 +1,4 @@
-"""`size-fifos`: the smallest FIFO depths that slow nothing down, and the proof that they suffice."""
+"""`size-fifos`: the smallest FIFO depths that slow nothing down, with the proof that they do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
+from xdsl.ir import OpResult
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
@@ -30,9 +31,9 @@ def set_depths(function: FuncOp) -> None:
         raise PassFailedException(f"FIFOs slow the design by {bounded.slowdown_cycles} cycles")
     by_op: dict[DataflowOp, dict[int, int]] = defaultdict(dict)
     for channel, fifo in zip(network.channels, fifos_of(function), strict=True):
-        owner = fifo.source.owner
-        if isinstance(owner, DataflowOp):
-            by_op[owner][list(owner.results).index(fifo.source)] = depths[channel.name]
+        source = fifo.source
+        if isinstance(source, OpResult) and isinstance(source.op, DataflowOp):
+            by_op[source.op][source.index] = depths[channel.name]
     for op, own in by_op.items():
         op.depths = int_array([own[k] for k in range(len(op.results))])
 

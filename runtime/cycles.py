@@ -538,7 +538,7 @@ class _Choice:
 
     def offer(self, target: Ints, source: Ints, value: Ints) -> None:
         """Mark `target` must not have less slack than `value`, says mark `source`."""
-        better = value > self.value[target]
+        better = value >= self.value[target]
         self.value[target[better]] = value[better]
         self.parent[target[better]] = source[better]
 
@@ -546,7 +546,7 @@ class _Choice:
         """Marks of one node: none has less slack than an earlier one."""
         value = self.value[part]
         top = np.maximum.accumulate(value)
-        record = np.append(True, value[1:] > top[:-1])
+        record = np.append(True, value[1:] >= top[:-1])
         place = _global(part, slice(None))
         head = np.maximum.accumulate(np.where(record, place, place[0]))
         self.parent[part] = np.where(record, self.parent[part], head)
@@ -604,7 +604,7 @@ def _iterate(event: _Event) -> None:
         slack = np.concatenate(event.slack)
         better = _choose(event, parts, slack).evaluate(slack)
         event.slack = [better[part] for part in parts]
-        if np.array_equal(better, slack):
+        if np.array_equal(better, slack) or better.max() >= _NEVER:
             return
 
 

@@ -35,7 +35,7 @@ def execute(
     """
     block = main_function(module).body.block
     values: dict[SSAValue, Array] = dict(zip(block.args, inputs, strict=True))
-    uses = {value: len(list(value.uses)) for value in block.args}
+    uses: dict[SSAValue, int] = {value: len(list(value.uses)) for value in block.args}
     for op in block.ops:
         arguments = [_take(values, uses, operand) for operand in op.operands]
         if isinstance(op, ReturnOp):

@@ -246,9 +246,7 @@ def _argument_format(region: Region, k: int) -> Format:
     return type.format  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
 
-def _function(
-    name: str, result: str, arguments: list[str], region: Region, lanes: int
-) -> str:
+def _function(name: str, result: str, arguments: list[str], region: Region, lanes: int) -> str:
     """A static function with the body of a region, inlined where it is called."""
     names = ["x"] if len(arguments) == 1 else ["a", "b"]
     lines, uses_channel = function_lines(region, names, lanes)
@@ -317,9 +315,7 @@ def folded_weights(weights: NDArray[np.int64], pe: int, simd: int) -> NDArray[np
 @emits(ReduceOp)
 def _reduce(state: Emitter, op: ReduceOp) -> None:
     accumulator = fixed_type(op.accumulator)
-    config = state.config(op).define(
-        n_positions=op.outer, n_taps=op.taps, n_chan=op.channels
-    )
+    config = state.config(op).define(n_positions=op.outer, n_taps=op.taps, n_chan=op.channels)
     config.alias(accum_t=accumulator)
     greater = "x > acc ? accum_t(x) : acc"
     body = greater if op.kind.data is Pooling.MAX else "acc + x"

@@ -224,7 +224,7 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
     undefined=StrictUndefined,
-    autoescape=False,  # noqa: S701 - C++ and Tcl, not HTML; names are C identifiers
+    autoescape=False,
 )
 
 

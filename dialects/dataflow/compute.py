@@ -171,7 +171,8 @@ class MatvecOp(ProcessOp):
 
     def schedule(self) -> Schedule:
         """A beat of inputs per cycle in the first output fold, a beat of outputs per fold."""
-        return schedules.matvec(self.vectors, *self.weights.shape, self.simd, self.pe)
+        n, m = self.weights.shape
+        return schedules.matvec(self.vectors, n, m, self.simd, self.pe)
 
     def fold(self, offered: tuple[int, ...], target: int) -> Folding:
         """The fewest multipliers that are fast enough, then the lanes offered, then least PE."""

@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import DenseArrayBase, StringAttr
+from xdsl.dialects.builtin import DenseArrayBase, IntegerType, StringAttr
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, opt_prop_def
 from xdsl.utils.exceptions import VerifyException
@@ -56,6 +56,13 @@ class DataflowOp(IRDLOperation, ABC):
     def outputs(self) -> tuple[StreamType, ...]:
         """The results' stream types."""
         return tuple(stream_of(r) for r in self.results)
+
+    @property
+    def fifo_depths(self) -> tuple[int, ...] | None:
+        """The depth of the FIFO behind each result in beats, None before `size-fifos`."""
+        if self.depths is None:
+            return None
+        return tuple(cast(DenseArrayBase[IntegerType], self.depths).get_values())
 
     @abstractmethod
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:

@@ -113,16 +113,22 @@ class WindowOp(ProcessOp):
         return schedules.window(self.geometry(stream_of(self.x).width, self.result.type.width))
 
     def fold(self, offered: tuple[int, ...], target: int) -> Folding:
-        """Emit what the consumer wants to take; read what is offered if that is fast enough."""
-        x, y = stream_of(self.x), self.result.type
-        lanes = choose_lanes(x.shape[-1], lambda n: x.size // n, target, offered[0])
+        """Read what is offered, emit what the consumer wants; wider where that is too slow."""
+        x, y, shape = stream_of(self.x), self.result.type, self.geometry(1, 1)
+        lanes = choose_lanes(
+            x.shape[-1],
+            lambda n: schedules.window_trips(shape, n, y.shape[-1]),
+            target,
+            offered[0],
+        )
         consumer = self.result.get_user_of_unique_use()
         wanted = (
             consumer.fold((lanes,), target).inputs[0] if isinstance(consumer, DataflowOp) else 1
         )
-        return Folding(
-            (lanes,), (choose_lanes(y.shape[-1], lambda n: y.size // n, target, wanted),)
+        emitted = choose_lanes(
+            y.shape[-1], lambda n: schedules.window_trips(shape, lanes, n), target, wanted
         )
+        return Folding((lanes,), (emitted,))
 
     def resources(self) -> Resources:
         """Line buffers, window registers and the multiplexer behind them."""

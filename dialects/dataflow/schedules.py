@@ -6,7 +6,8 @@ ValueError when a beat width does not divide what it must.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,13 +99,33 @@ class Window:
         return (first >= 0) & (first % stride == 0) & (first // stride < self.output[axis])
 
 
+@cache
+def _phase_counts(shape: Window) -> tuple[int, int, int, int]:
+    """Phases that read and emit, only read, only emit, do neither."""
+    reading, emitting = _phases(shape)
+    both = int((reading & emitting).sum())
+    reads, emits = int(reading.sum()) - both, int(emitting.sum()) - both
+    return both, reads, emits, len(reading) - both - reads - emits
+
+
+def _phases(shape: Window) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    return np.append(shape.real(), False), np.append(False, shape.valid())
+
+
+def window_trips(shape: Window, in_lanes: int, out_lanes: int) -> int:
+    """`window(...).trips` with other lanes than those of `shape`, without building the arrays."""
+    folded = replace(shape, in_lanes=in_lanes, out_lanes=out_lanes)
+    both, reads, emits, idle = _phase_counts(replace(shape, in_lanes=1, out_lanes=1))
+    beats_in, beats_out = folded.beats_in, folded.beats_out
+    return both * max(beats_in, beats_out) + reads * beats_in + emits * beats_out + idle
+
+
 def window(shape: Window, depth: int | None = None) -> Schedule:
     """A line buffer: phase `s` reads pixel `s` and emits the window that pixel `s - 1` completed.
 
     A phase lasts as long as the longer of its two transfers, and at least one iteration.
     """
-    reading = np.append(shape.real(), False)
-    emitting = np.append(False, shape.valid())
+    reading, emitting = _phases(shape)
     length = np.maximum(np.maximum(emitting * shape.beats_out, reading * shape.beats_in), 1).astype(
         np.int64
     )

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calocc.dialects.fixed.arithmetic import from_real, quantize, to_real
-from calocc.dialects.fixed.exact import AFFINE
+from calocc.dialects.fixed.exact import AFFINE, LEAKY_RELU
+from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.fixed.steps import Function, Steps
 from calocc.dialects.qnn.elementwise import ExactElementwiseOp
 from calocc.dialects.qnn.function import FunctionOp
@@ -77,6 +78,16 @@ class Chain:
         return from_real(self.quantizer(value), self.quantizer.format.frac)
 
     @property
+    def monotone(self) -> bool:
+        """Whether each channel rises or falls; a negative slope makes a leaky ReLU a valley."""
+        valleys = (
+            s.op.FUNCTION is LEAKY_RELU and (s.constants[0] < 0).any()
+            for s in self.stages
+            if isinstance(s.op, ExactElementwiseOp)
+        )
+        return self.quantizer.monotone and not any(valleys)
+
+    @property
     def computable(self) -> bool:
         """Whether additions, multiplications and comparisons are enough to compute it."""
         return self.quantizer.rule is not None and all(
@@ -92,6 +103,16 @@ class Chain:
             assert isinstance(stage.op, ExactElementwiseOp)
             frac = stage.op.FUNCTION.frac(frac, *(c.frac for c in result[-1]))
         return result
+
+    def check_width(
+        self, constants: Sequence[tuple[FixedConstant, ...]], lo: Mantissas, hi: Mantissas
+    ) -> None:
+        """Raise OverflowError if a stage on operands from `lo` to `hi` needs too many bits."""
+        bounds = Interval(lo, hi, self.frac)
+        for stage, own in zip(self.stages, constants, strict=True):
+            assert isinstance(stage.op, ExactElementwiseOp)
+            fixed = (Interval.constant(c.mantissas, c.frac) for c in own)
+            bounds = stage.op.FUNCTION.interval(bounds, *fixed)
 
     def with_constants(self, constants: Sequence[tuple[FixedConstant, ...]]) -> Function:
         """The fixed-point chain with these constants, as a function of mantissas."""
@@ -136,18 +157,25 @@ def turn(function: Function, sign: Mantissas) -> Function:
     return lambda x: function(sign * x)
 
 
-def fit(chain: Chain, oriented: Oriented, operand_bits: int) -> tuple[int, int]:
+def fit(chain: Chain, oriented: Oriented) -> tuple[int, int]:
     """The fewest constant bits with which the fixed-point chain equals its reference.
 
-    Returns (bits, differing points); the points are 0 unless no width is enough. Products must
-    stay within int64, which bounds the width.
+    Returns (bits, differing points); the points are 0 unless no width is enough. Raises
+    OverflowError where even constants of one bit need too wide products.
     """
-    widest = min(WIDEST_CONSTANT, 60 - operand_bits)
-    for bits in range(1, widest + 1):
-        candidate = turn(chain.with_constants(chain.constants(bits)), oriented.sign)
+    ends = oriented.sign * oriented.steps.lo, oriented.sign * oriented.steps.hi
+    lo, hi = np.minimum(*ends), np.maximum(*ends)
+    candidate = None
+    for bits in range(1, WIDEST_CONSTANT + 1):
+        try:
+            constants = chain.constants(bits)
+            chain.check_width(constants, lo, hi)
+        except OverflowError:
+            if candidate is None:
+                raise
+            return bits - 1, oriented.steps.differing_points(candidate)
+        candidate = turn(chain.with_constants(constants), oriented.sign)
         if oriented.steps.agrees(candidate):
             return bits, 0
-    candidate = turn(chain.with_constants(chain.constants(widest)), oriented.sign)
-    return widest, oriented.steps.differing_points(candidate)
-
-
+    assert candidate is not None
+    return WIDEST_CONSTANT, oriented.steps.differing_points(candidate)

@@ -60,5 +60,8 @@ def frac_for_bits(values: Reals, bits: int) -> int:
 
 
 def round_to_frac(values: Reals, frac: int) -> Mantissas:
-    """The nearest mantissas at `frac`, ties to even."""
-    return np.rint(np.ldexp(values, frac)).astype(np.int64)
+    """The nearest mantissas at `frac`, ties to even; OverflowError beyond 62 bits."""
+    rounded = np.rint(np.ldexp(values, frac))
+    if (np.abs(rounded) >= 2.0**62).any():
+        raise OverflowError(f"a constant needs more than 62 bits at 2^{-frac}")
+    return rounded.astype(np.int64)

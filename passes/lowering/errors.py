@@ -126,4 +126,6 @@ class TooWide(CaloccError):
 
     @property
     def hint(self) -> str:
-        return f"quantize its operands to fewer bits, for example --set {self.layer}.kernel=fixed<W,I>"
+        return (
+            f"quantize its operands to fewer bits, for example --set {self.layer}.kernel=fixed<W,I>"
+        )

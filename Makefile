@@ -1,0 +1,40 @@
+# make demo: set up and compile DeepCalo, run it in the emulator and in the generated C++.
+# make test: set up and run every check.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+OUT    := build/deepcalo_image_calocc
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/.calocc
+	$(BIN)/calocc examples/deepcalo/deepcalo_image.h5 -O2 -o $(OUT)
+	$(BIN)/python examples/agree.py $(OUT) examples/deepcalo/test_data.npz
+
+test: lint
+	$(BIN)/pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) build
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.calocc: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+# The tests compare with QKeras, hence the float reference.
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,reference,examples]'
+	touch $@ $(VENV)/.calocc

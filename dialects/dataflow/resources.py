@@ -1,0 +1,147 @@
+"""What processes and FIFOs occupy on an UltraScale+ FPGA: estimates before synthesis.
+
+Memory sizes and shapes are those of the devices: block RAM of 18 Kib as 512x36 to 16Kx1 (AMD
+UG573), LUTs as 64x1 memory or a 32-deep shift register (UG574), a 27x18-bit multiplier per DSP
+slice (UG579). Figures in LUTs and flip-flops for logic are ESTIMATES that stand until a csynth
+report replaces them: about one LUT per bit of an adder or a comparison, two flip-flops per LUT.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BRAM_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+LUTRAM_BITS = 1 << 13
+"""Memories of up to this many bits go to LUTs: less than half a block RAM."""
+LUTRAM_DEPTH = 128
+SRL_DEPTH = 32
+SMALLEST_DSP_OPERAND = 3
+"""Products with an operand of one or two bits are cheaper in LUTs."""
+CONTROL_LUTS = 60
+"""Counters and handshakes of one loop (estimate)."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Numbers of DSP slices, 18 Kib block RAMs, UltraRAMs, LUTs and flip-flops."""
+
+    dsp: int = 0
+    bram18: int = 0
+    uram: int = 0
+    lut: int = 0
+    ff: int = 0
+
+    def __add__(self, other: Resources) -> Resources:
+        return Resources(
+            self.dsp + other.dsp,
+            self.bram18 + other.bram18,
+            self.uram + other.uram,
+            self.lut + other.lut,
+            self.ff + other.ff,
+        )
+
+    def scaled(self, count: int) -> Resources:
+        """`count` times the same."""
+        return Resources(
+            self.dsp * count,
+            self.bram18 * count,
+            self.uram * count,
+            self.lut * count,
+            self.ff * count,
+        )
+
+
+def ceil_div(a: int, b: int) -> int:
+    """The quotient rounded up."""
+    return -(-a // b)
+
+
+def logic(luts: int) -> Resources:
+    """Combinational logic with its pipeline registers."""
+    return Resources(lut=luts, ff=2 * luts)
+
+
+def block_ram(depth: int, width: int) -> int:
+    """18 Kib block RAMs for a memory, in the best of the shapes they can take."""
+    return min(ceil_div(depth, d) * ceil_div(width, w) for d, w in BRAM_SHAPES)
+
+
+def memory(depth: int, width: int) -> Resources:
+    """A memory of `depth` words: in LUTs if it is small or shallow, else in block RAM."""
+    if depth * width <= LUTRAM_BITS or depth <= LUTRAM_DEPTH:
+        return Resources(lut=width * ceil_div(depth, 64), ff=width)
+    return Resources(bram18=block_ram(depth, width), ff=width)
+
+
+def fifo(depth: int, width: int) -> Resources:
+    """A FIFO of `depth` beats: shift registers, LUT memory or block RAM, and its counters."""
+    if depth <= SRL_DEPTH:
+        return Resources(lut=width + 15, ff=width + 15)
+    return memory(depth, width) + logic(25)
+
+
+def multiplier(a: int, b: int) -> Resources:
+    """A product of a bits times b bits: DSP slices of 27 x 18 bits, or LUTs if one is tiny."""
+    narrow, wide = sorted((a, b))
+    if narrow < SMALLEST_DSP_OPERAND:
+        return logic(wide * (narrow - 1))
+    return Resources(dsp=ceil_div(wide, 27) * ceil_div(narrow, 18), ff=a + b)
+
+
+def matvec(
+    pe: int, simd: int, depth: int, weight_width: int, data_width: int, acc_width: int
+) -> Resources:
+    """PE x SIMD multipliers, an adder tree and an accumulator per PE, a weight ROM per PE.
+
+    `depth` is the number of words of SIMD weights in each ROM; the last adder of the tree and
+    the accumulator are `acc_width` bits wide, which bounds the others.
+    """
+    sums = logic(simd * acc_width)
+    rom = memory(depth, simd * weight_width) if depth > 1 else Resources()
+    each = multiplier(weight_width, data_width).scaled(simd) + sums + rom
+    return each.scaled(pe) + logic(CONTROL_LUTS)
+
+
+def window(
+    rows: int, columns: int, image_width: int, channels: int, data_width: int, out_lanes: int
+) -> Resources:
+    """Line buffers for all rows but one, registers for the window, a multiplexer to the output.
+
+    A LUT is a 4:1 multiplexer of one bit, so n:1 takes about n / 3 of them.
+    """
+    pixel = channels * data_width
+    lines = memory(image_width, pixel).scaled(rows - 1)
+    registers = Resources(ff=rows * columns * pixel)
+    beats = rows * columns * channels // out_lanes
+    multiplexer = logic(out_lanes * data_width * ceil_div(beats - 1, 3))
+    return lines + registers + multiplexer + logic(CONTROL_LUTS)
+
+
+def reduce(lanes: int, channels: int, acc_width: int) -> Resources:
+    """A shift register of partial results and one adder or comparator per lane."""
+    return Resources(ff=channels * acc_width) + logic(lanes * acc_width + CONTROL_LUTS)
+
+
+def softmax(table_size: int, entry_width: int, out_width: int) -> Resources:
+    """The table of exponentials and a pipelined divider of one quotient bit per stage."""
+    divider = logic(out_width * (entry_width + out_width))
+    return memory(table_size, entry_width) + divider + logic(CONTROL_LUTS)
+
+
+def moving(beat_width: int) -> Resources:
+    """A loop that only passes beats on."""
+    return Resources(lut=CONTROL_LUTS, ff=2 * beat_width)
+
+
+def scalar(kind: str, operand_widths: tuple[int, ...], out_width: int) -> Resources:
+    """One scalar op of an epilogue on operands of these widths."""
+    if kind in ("mul", "affine", "leaky_relu"):
+        return multiplier(*operand_widths[:2]) + logic(0 if kind == "mul" else out_width)
+    if kind == "constant":
+        return Resources()
+    return logic(max((out_width, *operand_widths)))
+
+
+def steps(levels: int, operand_width: int) -> Resources:
+    """Thresholds: a comparator each, and the sum of their results."""
+    return logic(levels * (operand_width + 1))

@@ -1,0 +1,247 @@
+"""Small `qnn` networks on reals, built by hand or drawn, and how to compile and run them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Region, SSAValue
+
+from calocc.compiler.pipeline import Runner, new_context
+from calocc.compiler.ports import Port, input_ports, output_ports, set_ports
+from calocc.dialects.fixed.arithmetic import quantize_real, to_real
+from calocc.dialects.qnn.batch_norm import BatchNormOp
+from calocc.dialects.qnn.constant import ConstantOp
+from calocc.dialects.qnn.conv import ConvOp
+from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.elementwise import (
+    AddOp,
+    MaximumOp,
+    MinimumOp,
+    MultiplyOp,
+    ReluOp,
+    SubtractOp,
+)
+from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
+from calocc.dialects.qnn.op import QnnOp, Shape, real_tensor, shape_of
+from calocc.dialects.qnn.pool import Pooling, PoolOp
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantizers import (
+    Binary,
+    QuantizedBits,
+    QuantizedRelu,
+    Quantizer,
+    Ternary,
+)
+from calocc.dialects.qnn.windows import Padding, Window
+from calocc.runtime.emulator import execute
+
+Ints = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+CONTEXT = new_context()
+
+
+class Network:
+    """A function `main` in the making."""
+
+    def __init__(self, *shapes: Shape):
+        self.block = Block(arg_types=[real_tensor(shape) for shape in shapes])
+
+    @property
+    def inputs(self) -> Sequence[SSAValue]:
+        """The arguments."""
+        return self.block.args
+
+    def add(self, op: QnnOp) -> SSAValue:
+        """Append a layer; return its result."""
+        self.block.add_op(op)
+        return op.result
+
+    def constant(self, values: Reals) -> SSAValue:
+        """Append a constant of reals."""
+        return self.add(ConstantOp.real(np.asarray(values, np.float64)))
+
+    def module(self, *results: SSAValue) -> ModuleOp:
+        """The finished module, verified."""
+        self.block.add_op(ReturnOp(*results))
+        function = FuncOp("main", ([], []), Region(self.block))
+        set_ports(
+            function,
+            [Port(f"x{k}", shape_of(a)) for k, a in enumerate(self.block.args)],
+            [Port(f"y{k}", shape_of(r)) for k, r in enumerate(results)],
+        )
+        module = ModuleOp([function])
+        module.verify()
+        return module
+
+
+def run_passes(module: ModuleOp, pipeline: str) -> ModuleOp:
+    """Run passes in place; the IR and the formats are verified after each."""
+    Runner(CONTEXT, {}).run(module, pipeline)
+    return module
+
+
+def run_reals(module: ModuleOp, inputs: Sequence[Reals]) -> list[Reals]:
+    """Execute a module on reals, or a lowered one as a host would: quantize, run, convert."""
+    ports = input_ports(module)
+    if not ports or ports[0].format is None:
+        return execute(module, inputs)
+    return as_reals(module, execute(module, as_mantissas(module, inputs)))
+
+
+def as_mantissas(module: ModuleOp, inputs: Sequence[Reals]) -> list[Ints]:
+    """What a host sends to the design."""
+    result: list[Ints] = []
+    for port, x in zip(input_ports(module), inputs, strict=True):
+        assert port.format is not None
+        result.append(quantize_real(x, port.format, port.rounding, port.overflow))
+    return result
+
+
+def as_reals(module: ModuleOp, outputs: Sequence[Ints]) -> list[Reals]:
+    """What a host makes of the design's outputs."""
+    result: list[Reals] = []
+    for port, y in zip(output_ports(module), outputs, strict=True):
+        assert port.format is not None
+        result.append(to_real(y, port.format.frac))
+    return result
+
+
+class _Drawer:
+    """Appends drawn layers to a network; each takes a value and returns one."""
+
+    def __init__(self, draw: st.DrawFn, net: Network, auto: bool):
+        self.draw, self.net, self.auto = draw, net, auto
+        self.random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        self.count = 0
+
+    def name(self, kind: str) -> str:
+        self.count += 1
+        return f"{kind}_{self.count}"
+
+    def weights(self, shape: Shape, quantizer: Quantizer, layer: str) -> SSAValue:
+        """Quantized weights, as the importer leaves them."""
+        constant = self.net.constant(self.random.normal(0, 1, shape))
+        return self.net.add(QuantizeOp.real(constant, quantizer, layer))
+
+    def kernel(self, shape: Shape, layer: str) -> SSAValue:
+        plain = QuantizedBits(self.draw(st.integers(2, 4)), 1, alpha=1.0)
+        scaled = [QuantizedBits(3, alpha="auto"), Ternary("auto"), Binary("auto")]
+        return self.weights(shape, self.pick(scaled) if self.auto else plain, layer)
+
+    def pick(self, choices: Sequence[Any]) -> Any:
+        return self.draw(st.sampled_from(choices))
+
+    def quantize(self, x: SSAValue) -> SSAValue:
+        bits = self.draw(st.integers(2, 5))
+        plain: list[Quantizer] = [QuantizedBits(bits, 2, alpha=1.0), QuantizedRelu(bits, 2)]
+        return self.net.add(QuantizeOp.real(x, self.pick(plain), self.name("quantize")))
+
+    def bias(self, x: SSAValue) -> SSAValue:
+        layer = self.name("bias")
+        return self.net.add(AddOp((x, self.weights(shape_of(x)[-1:], _BIAS, layer)), layer=layer))
+
+    def dense(self, x: SSAValue) -> SSAValue:
+        layer = self.name("dense")
+        shape = (shape_of(x)[-1], self.draw(st.integers(1, 3)))
+        return self.net.add(DenseOp(x, self.kernel(shape, layer), layer=layer))
+
+    def conv(self, x: SSAValue) -> SSAValue:
+        layer, (height, width, channels) = self.name("conv"), shape_of(x)
+        size = (self.draw(st.integers(1, min(height, 3))), self.draw(st.integers(1, min(width, 3))))
+        strides = (self.draw(st.integers(1, 2)), self.draw(st.integers(1, 2)))
+        same = self.draw(st.booleans())
+        window = Window.same(height, width, size, strides) if same else Window(*size, strides)
+        kernel = self.kernel((*size, channels, self.draw(st.integers(1, 3))), layer)
+        return self.net.add(ConvOp(x, kernel, window, layer=layer))
+
+    def pool(self, x: SSAValue) -> SSAValue:
+        layer, (height, width, _) = self.name("pool"), shape_of(x)
+        everything = Window(height, width)
+        some = Window.same(height, width, (min(height, 2), min(width, 2)), (2, 2))
+        window, kind = self.pick([everything, some]), self.pick(list(Pooling))
+        return self.net.add(PoolOp(x, kind, window, layer))
+
+    def residual(self, x: SSAValue) -> SSAValue:
+        """x beside a 1 x 1 or 3 x 3 convolution of itself."""
+        layer, shape = self.name("residual"), shape_of(x)
+        size = self.pick([1, 3])
+        window = Window.same(*shape[:2], (size, size), (1, 1))
+        kernel = self.kernel((size, size, shape[2], shape[2]), layer)
+        y = self.quantize(self.net.add(ConvOp(x, kernel, window, layer=layer)))
+        kind = self.pick([AddOp, SubtractOp, MultiplyOp, MaximumOp, MinimumOp])
+        return self.net.add(kind((y, x), layer=layer))
+
+    def concat(self, x: SSAValue) -> SSAValue:
+        others = [self.quantize(x) for _ in range(self.draw(st.integers(1, 2)))]
+        axis = self.draw(st.integers(0, len(shape_of(x)) - 1))
+        return self.net.add(ConcatOp([x, *others], axis, layer=self.name("concat")))
+
+    def pad(self, x: SSAValue) -> SSAValue:
+        edges = Padding(*(self.draw(st.integers(0, 2)) for _ in range(4)))
+        return self.net.add(PadOp(x, edges, self.name("pad")))
+
+    def upsample(self, x: SSAValue) -> SSAValue:
+        factors = (self.draw(st.integers(1, 2)), self.draw(st.integers(1, 3)))
+        return self.net.add(UpsampleOp(x, factors, self.name("upsample")))
+
+    def transpose(self, x: SSAValue) -> SSAValue:
+        axes = self.draw(st.permutations(range(len(shape_of(x)))))
+        return self.net.add(TransposeOp(x, axes, self.name("transpose")))
+
+    def flatten(self, x: SSAValue) -> SSAValue:
+        return self.net.add(ReshapeOp(x, (prod(shape_of(x)),), self.name("flatten")))
+
+    def relu(self, x: SSAValue) -> SSAValue:
+        return self.net.add(ReluOp((x,), layer=self.name("relu")))
+
+    def batch_norm(self, x: SSAValue) -> SSAValue:
+        """Followed by a quantizer, without which it has no number of bits."""
+        channels, layer = shape_of(x)[-1], self.name("batch_norm")
+        gamma, beta, mean = (self.net.constant(self.random.normal(0, 1, channels)) for _ in "gbm")
+        variance = self.net.constant(self.random.uniform(0.5, 4, channels))
+        x = self.net.add(BatchNormOp(x, gamma, beta, mean, variance, 1e-3, layer))
+        return self.quantize(self.relu(x) if self.draw(st.booleans()) else x)
+
+    def layer(self, x: SSAValue) -> SSAValue:
+        """One drawn layer."""
+        anything = [self.dense, self.relu, self.bias, self.quantize, self.flatten, self.concat]
+        anything += [self.transpose] + [self.batch_norm] * self.auto
+        images = [self.conv, self.pool, self.residual, self.pad, self.upsample]
+        return self.pick(images * 2 + anything if len(shape_of(x)) == 3 else anything)(x)
+
+
+_BIAS = QuantizedBits(4, 1, alpha=1.0)
+_LARGEST = 400
+
+
+@st.composite
+def networks(draw: st.DrawFn, plain: bool = True) -> ModuleOp:
+    """A few layers on one or two images.
+
+    If `plain`, all weights have formats and there are no real constants, so that float64 is
+    exact; else scales are found from the weights, and there is batch normalisation.
+    """
+    shape = (draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 3)))
+    net = Network(*[shape] * draw(st.integers(1, 2)))
+    drawer = _Drawer(draw, net, not plain)
+    first, *others = (drawer.quantize(x) for x in net.inputs)
+    x = first
+    for other in others:
+        kind = drawer.pick([AddOp, MultiplyOp, MaximumOp])
+        x = net.add(kind((x, other), layer=drawer.name("join")))
+    for _ in range(draw(st.integers(1, 4))):
+        if prod(shape_of(x)) > _LARGEST:
+            break
+        x = drawer.layer(x)
+        if not plain or draw(st.booleans()):
+            x = drawer.quantize(x)
+    results = [x, first] if draw(st.booleans()) and first is not x else [x]
+    return net.module(*results)

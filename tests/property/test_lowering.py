@@ -1,0 +1,139 @@
+"""Drawn networks through the compiler: after every pass they return the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from qnn_draws import integers
+from qnn_networks import (
+    CONTEXT,
+    Ints,
+    Network,
+    Reals,
+    as_mantissas,
+    networks,
+    run_passes,
+    run_reals,
+)
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.parser import Parser
+
+from calocc.compiler.ports import input_ports
+from calocc.compiler.text import module_text
+from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantizers import QuantizedBits, QuantizedRelu
+from calocc.runtime.emulator import execute
+
+EVENTS = 3
+DRAWN = settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def inputs_for(module: ModuleOp, seed: int) -> list[Reals]:
+    """Events in and beyond the range of the input quantizers, on and between their grids."""
+    random = np.random.default_rng(seed)
+    return [
+        np.rint(random.normal(0, 3, (EVENTS, *port.shape)) * 16) / 16
+        for port in input_ports(module)
+    ]
+
+
+def same(expected: list[Reals] | list[Ints], got: list[Reals] | list[Ints], what: str) -> None:
+    """Bit for bit, or a readable difference."""
+    assert len(expected) == len(got)
+    for k, (a, b) in enumerate(zip(expected, got, strict=True)):
+        np.testing.assert_array_equal(b, a, err_msg=f"output {k} after {what}")
+
+
+def check_text(module: ModuleOp) -> None:
+    """The module's text parses back to an equal module."""
+    text = module_text(module)
+    parsed = Parser(CONTEXT, text).parse_module()
+    assert module.is_structurally_equivalent(parsed), text
+    assert module_text(parsed) == text
+
+
+def exact(module: ModuleOp) -> bool:
+    """Whether lowering has proved that no point differs from float64."""
+    numbers = [
+        op.attributes[name]
+        for op in module.walk()
+        for name in ("differing_points", "rounded_to_bits")
+        if name in op.attributes
+    ]
+    return all(isinstance(n, IntegerAttr) and not n.value.data for n in numbers)
+
+
+def check_integer_passes(module: ModuleOp, mantissas: list[Ints], interval: int) -> None:
+    """From fixed-point layers to balanced processes, nothing changes a bit."""
+    expected = execute(module, mantissas)
+    passes = ["canonicalize", "cse", "narrow-widths", "partition-streams", "fuse"]
+    for step in [*passes, f"balance{{interval={interval}}}", "balance{interval=1}", "size-fifos"]:
+        run_passes(module, step)
+        same(expected, execute(module, mantissas), f"{step}\n{module}")
+        if step in ("narrow-widths", "size-fifos"):
+            check_text(module)
+
+
+@given(networks(), st.integers(0, 99), st.integers(1, 500))
+@DRAWN
+def test_plain_networks_are_exact(module: ModuleOp, seed: int, interval: int) -> None:
+    x = inputs_for(module, seed)
+    expected = run_reals(module, x)
+    check_text(module)
+    for step in ("fold-batch-norm", "factor-scales", "hoist-quantize", "lower-to-fixed", "dce"):
+        run_passes(module, step)
+        same(expected, run_reals(module, x), f"{step}\n{module}")
+    check_integer_passes(module, as_mantissas(module, x), interval)
+
+
+@given(networks(plain=False), st.integers(0, 99), st.integers(1, 500))
+@DRAWN
+def test_networks_with_real_scales(module: ModuleOp, seed: int, interval: int) -> None:
+    x = inputs_for(module, seed)
+    # Taking the scale out of a product moves the last bit of a float64.
+    run_passes(module, "fold-batch-norm,factor-scales")
+    expected = run_reals(module, x)
+    run_passes(module, "hoist-quantize")
+    same(expected, run_reals(module, x), f"hoist-quantize\n{module}")
+    run_passes(module, "lower-to-fixed,dce")
+    if exact(module):
+        same(expected, run_reals(module, x), f"lower-to-fixed\n{module}")
+    check_integer_passes(module, as_mantissas(module, x), interval)
+
+
+@given(integers(-20, 20, (3, 2)), st.sampled_from(["auto", "auto_po2"]))
+def test_factored_scales_are_the_same_product(weights: Ints, alpha: str) -> None:
+    net = Network((3,))
+    w = net.add(QuantizeOp.real(net.constant(weights / 7), QuantizedBits(4, alpha=alpha)))
+    module = net.module(net.add(DenseOp(net.inputs[0], w)))
+    x = [np.arange(12.0).reshape(4, 3) / 8]
+    expected = run_reals(module, x)
+    run_passes(module, "factor-scales")
+    assert not any(isinstance(op, QuantizeOp) for op in module.walk() if not _unused(op))
+    np.testing.assert_allclose(run_reals(module, x), expected, rtol=1e-13, atol=1e-13)
+
+
+def _unused(op: QuantizeOp) -> bool:
+    return not list(op.result.uses)
+
+
+@given(st.integers(1, 1000))
+@settings(max_examples=30)
+def test_a_reachable_interval_is_met(interval: int) -> None:
+    """A dense layer with 8 inputs and 6 outputs, one vector per event."""
+    net = Network((8,))
+    x = net.add(QuantizeOp.real(net.inputs[0], QuantizedRelu(4, 2)))
+    w = net.add(QuantizeOp.real(net.constant(np.ones((8, 6)) / 2), QuantizedBits(4, 1, alpha=1.0)))
+    module = net.module(net.add(DenseOp(x, w)))
+    run_passes(module, "lower-to-fixed,partition-streams,fuse")
+    run_passes(module, f"balance{{interval={interval}}}")
+    from calocc.compiler.ports import main_function
+    from calocc.passes.balance import longest_loop
+
+    assert longest_loop(main_function(module)) <= interval
