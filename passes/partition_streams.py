@@ -112,8 +112,11 @@ class Partition:
         self.publish(argument, self.lanes(stream, 1, argument.name_hint or "input"))
 
     def output(self, value: SSAValue) -> SSAValue:
-        """A port that takes a pixel per beat."""
+        """A port that takes a pixel per beat; an input never reaches it without a process."""
         stream = self.take(value)
+        if _is_port(stream):
+            region = epilogue_region([format_of(value)])
+            stream = self.add(MapOp([stream], region, stream_of(stream), "output"))
         return self.lanes(stream, stream_of(stream).shape[-1], "output")
 
     def lanes(self, stream: SSAValue, lanes: int, layer: str) -> SSAValue:
@@ -289,6 +292,13 @@ def _reshape(partition: Partition, op: QnnReshapeOp) -> SSAValue:
 def _transpose(partition: Partition, op: TransposeOp) -> SSAValue:
     permutation = op.permutation.get_values()
     return partition.add(BufferOp(partition.take(op.x), permutation, op.layer_name))
+
+
+def _is_port(stream: SSAValue) -> bool:
+    """Whether a stream is an input, perhaps with other lanes or in another shape."""
+    while isinstance(stream.owner, LanesOp | ReshapeOp):
+        stream = stream.owner.x
+    return isinstance(stream.owner, Block)
 
 
 def _layer(owner: Operation | Block) -> str:

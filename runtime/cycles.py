@@ -30,8 +30,9 @@ maximum over the iterations that move a beat; the other iterations are never mat
 FIFO limits one sweep in topological order solves the network. With limits, sweeps forth and back
 over the processes whose neighbours changed converge quickly where FIFOs are large enough. What is
 left goes to policy iteration: follow for every iteration the one dependence that binds, evaluate
-the resulting forest by pointer jumping, repeat. A loop in that graph never starts: its
-iterations get an infinite time, and so does all that depends on them: the deadlock.
+the resulting forest by pointer jumping, repeat. Iterations on a loop in that graph, and those it
+leads to, never start; they get an infinite time, and the first of them in each process tell who
+waits for whom.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ Ints = NDArray[np.int64]
 Port = tuple[int, int]
 
 _NEVER = 1 << 60
-_SWEEPS = 16
+_SWEEPS = 8
 _LEAST_DEPTH = 2
 
 
@@ -538,6 +539,7 @@ class _Choice:
 
     def offer(self, target: Ints, source: Ints, value: Ints) -> None:
         """Mark `target` must not have less slack than `value`, says mark `source`."""
+        # A tie goes to the neighbour: a chain of dependences then shows at its full length.
         better = value >= self.value[target]
         self.value[target[better]] = value[better]
         self.parent[target[better]] = source[better]
@@ -596,20 +598,31 @@ def _global(part: slice, index: Index) -> Ints:
     return np.arange(start, stop, dtype=np.int64)[index]
 
 
-def _iterate(event: _Event) -> None:
-    """Policy iteration to the least solution; marks that never start end at `_NEVER`."""
+def _improve(event: _Event) -> bool:
+    """A round of policy iteration; whether to go on.
+
+    It ends at the least solution, or with marks at `_NEVER` as soon as a loop shows up.
+    """
     ends = np.cumsum([len(slack) for slack in event.slack]).tolist()
     parts = [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
-    while True:
-        slack = np.concatenate(event.slack)
-        better = _choose(event, parts, slack).evaluate(slack)
-        event.slack = [better[part] for part in parts]
-        if np.array_equal(better, slack) or better.max() >= _NEVER:
-            return
+    slack = np.concatenate(event.slack)
+    better = _choose(event, parts, slack).evaluate(slack)
+    event.slack = [better[part] for part in parts]
+    return not np.array_equal(better, slack) and int(better.max()) < _NEVER
+
+
+def _solve(event: _Event) -> None:
+    """Bring a freely solved event under its FIFO limits."""
+    while not _sweep(event) and _improve(event):
+        pass
 
 
 def _blocker(event: _Event, n: int) -> tuple[int, int, bool] | None:
-    """What the first iteration of node n that never starts waits for: (node, channel, full)."""
+    """What the first known iteration of node n that never starts waits for.
+
+    As (node, channel, whether the channel is full). Some neighbour's iteration is known never to
+    start either: the binding dependence of this one that made it known.
+    """
     assert event.depths is not None
     stuck = int(np.searchsorted(event.slack[n], _NEVER))
     if stuck == len(event.slack[n]):
@@ -824,9 +837,8 @@ def verify_depths(network: Network, depths: Mapping[str, int], frames: int = 3) 
         event = run.next_event()
         _free(event)
         free = free or event.finish() + 1
-        if not _sweep(event):
-            _iterate(event)
-            _refuse_deadlock(network, event)
+        _solve(event)
+        _refuse_deadlock(network, event)
         run.keep(event)
     finishes = [event.finish() for event in run.events]
     return BoundedTiming(

@@ -130,6 +130,6 @@ class ConvOp(QnnOp):
         x, w = args
         channels = with_padding(x.broadcast(shape_of(self.x)).collapse(), self.window)
         taps = (self.window.taps, shape_of(self.x)[-1])
-        kernels = constant_weights(w).reshape(-1, shape_of(self.w)[-1])
+        kernels = constant_weights(w, shape_of(self.w)).reshape(-1, shape_of(self.w)[-1])
         inputs = channels.broadcast(taps).reshape(taps, kernels.shape[:1])
         return matmul_interval(inputs, kernels, w.frac)

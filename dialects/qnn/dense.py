@@ -24,11 +24,11 @@ from calocc.dialects.qnn.op import (
 from calocc.dialects.qnn.windows import exact_matmul
 
 
-def constant_weights(weights: Interval) -> Mantissas:
+def constant_weights(weights: Interval, shape: Shape) -> Mantissas:
     """The values of a constant operand; raise VerifyException if it is not constant."""
     if not np.array_equal(weights.lo, weights.hi):
         raise VerifyException("the weights of a layer must be constant")
-    return weights.lo
+    return np.broadcast_to(weights.lo, shape)
 
 
 @irdl_op_definition
@@ -67,4 +67,4 @@ class DenseOp(QnnOp):
         """Per output, from the actual weights."""
         x, w = args
         features = x.broadcast(shape_of(self.x)).collapse()
-        return matmul_interval(features, constant_weights(w), w.frac)
+        return matmul_interval(features, constant_weights(w, shape_of(self.w)), w.frac)

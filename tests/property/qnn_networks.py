@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -133,7 +134,7 @@ class _Drawer:
 
     def kernel(self, shape: Shape, layer: str) -> SSAValue:
         plain = QuantizedBits(self.draw(st.integers(2, 4)), 1, alpha=1.0)
-        scaled = [QuantizedBits(3, alpha="auto"), Ternary("auto"), Binary("auto")]
+        scaled = [QuantizedBits(3, alpha="auto"), Ternary("auto"), Binary(alpha="auto")]
         return self.weights(shape, self.pick(scaled) if self.auto else plain, layer)
 
     def pick(self, choices: Sequence[Any]) -> Any:
@@ -173,7 +174,7 @@ class _Drawer:
         """x beside a 1 x 1 or 3 x 3 convolution of itself."""
         layer, shape = self.name("residual"), shape_of(x)
         size = self.pick([1, 3])
-        window = Window.same(*shape[:2], (size, size), (1, 1))
+        window = Window.same(shape[0], shape[1], (size, size), (1, 1))
         kernel = self.kernel((size, size, shape[2], shape[2]), layer)
         y = self.quantize(self.net.add(ConvOp(x, kernel, window, layer=layer)))
         kind = self.pick([AddOp, SubtractOp, MultiplyOp, MaximumOp, MinimumOp])
@@ -222,9 +223,19 @@ _BIAS = QuantizedBits(4, 1, alpha=1.0)
 _LARGEST = 400
 
 
+@dataclass(repr=False)
+class Example:
+    """A drawn module; its text is what hypothesis reports."""
+
+    module: ModuleOp
+
+    def __repr__(self) -> str:
+        return str(self.module)
+
+
 @st.composite
-def networks(draw: st.DrawFn, plain: bool = True) -> ModuleOp:
-    """A few layers on one or two images.
+def networks(draw: st.DrawFn, plain: bool = True) -> Example:
+    """A few layers on one or two images, both quantized.
 
     If `plain`, all weights have formats and there are no real constants, so that float64 is
     exact; else scales are found from the weights, and there is batch normalisation.
@@ -244,4 +255,4 @@ def networks(draw: st.DrawFn, plain: bool = True) -> ModuleOp:
         if not plain or draw(st.booleans()):
             x = drawer.quantize(x)
     results = [x, first] if draw(st.booleans()) and first is not x else [x]
-    return net.module(*results)
+    return Example(net.module(*results))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from qnn_draws import integers
 from qnn_networks import (
     CONTEXT,
+    Example,
     Ints,
     Network,
     Reals,
@@ -19,11 +20,12 @@ from qnn_networks import (
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.parser import Parser
 
-from calocc.compiler.ports import input_ports
+from calocc.compiler.ports import input_ports, main_function
 from calocc.compiler.text import module_text
 from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import QuantizedBits, QuantizedRelu
+from calocc.passes.balance import longest_loop
 from calocc.runtime.emulator import execute
 
 EVENTS = 3
@@ -82,7 +84,8 @@ def check_integer_passes(module: ModuleOp, mantissas: list[Ints], interval: int)
 
 @given(networks(), st.integers(0, 99), st.integers(1, 500))
 @DRAWN
-def test_plain_networks_are_exact(module: ModuleOp, seed: int, interval: int) -> None:
+def test_plain_networks_are_exact(example: Example, seed: int, interval: int) -> None:
+    module = example.module
     x = inputs_for(module, seed)
     expected = run_reals(module, x)
     check_text(module)
@@ -94,7 +97,8 @@ def test_plain_networks_are_exact(module: ModuleOp, seed: int, interval: int) ->
 
 @given(networks(plain=False), st.integers(0, 99), st.integers(1, 500))
 @DRAWN
-def test_networks_with_real_scales(module: ModuleOp, seed: int, interval: int) -> None:
+def test_networks_with_real_scales(example: Example, seed: int, interval: int) -> None:
+    module = example.module
     x = inputs_for(module, seed)
     # Taking the scale out of a product moves the last bit of a float64.
     run_passes(module, "fold-batch-norm,factor-scales")
@@ -115,12 +119,9 @@ def test_factored_scales_are_the_same_product(weights: Ints, alpha: str) -> None
     x = [np.arange(12.0).reshape(4, 3) / 8]
     expected = run_reals(module, x)
     run_passes(module, "factor-scales")
-    assert not any(isinstance(op, QuantizeOp) for op in module.walk() if not _unused(op))
+    left = [op for op in module.walk() if isinstance(op, QuantizeOp)]
+    assert not any(list(op.result.uses) for op in left)
     np.testing.assert_allclose(run_reals(module, x), expected, rtol=1e-13, atol=1e-13)
-
-
-def _unused(op: QuantizeOp) -> bool:
-    return not list(op.result.uses)
 
 
 @given(st.integers(1, 1000))
@@ -133,7 +134,4 @@ def test_a_reachable_interval_is_met(interval: int) -> None:
     module = net.module(net.add(DenseOp(x, w)))
     run_passes(module, "lower-to-fixed,partition-streams,fuse")
     run_passes(module, f"balance{{interval={interval}}}")
-    from calocc.compiler.ports import main_function
-    from calocc.passes.balance import longest_loop
-
     assert longest_loop(main_function(module)) <= interval
