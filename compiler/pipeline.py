@@ -31,10 +31,10 @@ FIXED = {
 """From reals to exact fixed-point numbers."""
 
 DATAFLOW = {
-    0: "partition-streams,size-fifos",
-    1: "partition-streams,fuse,size-fifos",
-    2: "partition-streams,fuse,{balance},size-fifos",
-    3: "partition-streams,fuse,{balance},size-fifos",
+    0: "partition-streams,size-fifos,check-dataflow",
+    1: "partition-streams,fuse,size-fifos,check-dataflow",
+    2: "partition-streams,fuse,{balance},size-fifos,check-dataflow",
+    3: "partition-streams,fuse,{balance},size-fifos,check-dataflow",
 }
 """From layers to balanced processes; `{balance}` is the balance pass with its options."""
 

@@ -43,6 +43,7 @@ def load_pass(name: str) -> type[ModulePass]:
 
 PASSES = (
     "balance",
+    "check-dataflow",
     "factor-scales",
     "fold-batch-norm",
     "fuse",

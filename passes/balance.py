@@ -24,7 +24,9 @@ from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.routing import LanesOp
-from calocc.dialects.dataflow.stream import stream_of
+from calocc.dialects.dataflow.stream import port_stream, stream_of
+
+from calocc.passes.check_dataflow import find_obstacle
 
 
 @dataclass(eq=False)
@@ -81,8 +83,8 @@ def refold(function: FuncOp, target: int, pins: Pins) -> None:
     _drop_converters(function)
     for op in list(function.body.block.ops):
         if isinstance(op, ReturnOp):
-            wanted = tuple(stream_of(o).shape[-1] for o in op.operands)
-            _convert_operands(op, wanted)
+            streams = (stream_of(o) for o in op.operands)
+            _convert_operands(op, tuple(port_stream(s.shape, s.format).width for s in streams))
         elif isinstance(op, DataflowOp):
             folding = _folding(op, target, pins)
             _convert_operands(op, folding.inputs)
@@ -184,7 +186,7 @@ class Balance(ModulePass):
         device = load_device(self.target)
         slowest = longest_loop(main_function(module))
         if lacking := self._lacking(module, slowest, pins, device):
-            raise DoesNotFit(self.target, *lacking)
+            raise lacking
         low, high = 0, slowest  # `high` fits, `low` does not
         while high - low > max(1, high // 256):
             middle = (low + high) // 2
@@ -196,10 +198,12 @@ class Balance(ModulePass):
 
     def _lacking(
         self, module: ModuleOp, target: int, pins: Pins, device: Device
-    ) -> tuple[str, int, int] | None:
+    ) -> CaloccError | None:
+        """What keeps the design for a target interval from being built."""
         trial = main_function(module.clone())
         refold(trial, target, pins)
-        return shortage(total_resources(trial), device, self.budget)
+        lacking = shortage(total_resources(trial), device, self.budget)
+        return DoesNotFit(self.target, *lacking) if lacking else find_obstacle(trial)
 
 
 def _require_layers(function: FuncOp, pins: Pins) -> None:

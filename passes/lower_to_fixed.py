@@ -184,7 +184,7 @@ class Lowering:
             bounds = op.interval(*(self.bounds[o] for o in operands))
         except OverflowError:
             raise TooWide(op.layer_name) from None
-        format = bounds.format()
+        format = format_of(operands[0]) if op.keeps_format else bounds.format()
         if format.width > MAX_WIDTH:
             raise TooWide(op.layer_name)
         new = type(op).create(

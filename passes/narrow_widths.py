@@ -14,12 +14,14 @@ from calocc.compiler.ports import main_function
 from calocc.compiler.ranges import intervals
 from calocc.dialects.fixed.format import Format, Overflow
 from calocc.dialects.fixed.interval import Interval
-from calocc.dialects.qnn.op import QnnOp, fixed_tensor, is_fixed, shape_of
+from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, is_fixed, shape_of
 from calocc.dialects.qnn.quantize import QuantizeOp
 
 
 def _narrowest(op: QnnOp, bounds: Interval) -> Format:
     """The format at the op's binary point that holds its interval; casts may not begin to wrap."""
+    if op.keeps_format:
+        return format_of(op.operands[0])
     narrow = bounds.aligned(op.out.frac).format()
     if isinstance(op, QuantizeOp) and op.modes[1] is not Overflow.SAT:
         return op.out

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from typing import TypeVar
 
 from xdsl.context import Context
@@ -36,7 +37,8 @@ from calocc.dialects.dataflow.routing import (
     UpsampleOp,
     WindowOp,
 )
-from calocc.dialects.dataflow.stream import StreamType, stream_of
+from calocc.dialects.dataflow.slice import SliceOp
+from calocc.dialects.dataflow.stream import StreamType, port_stream, stream_of
 from calocc.dialects.fixed import ops as scalar
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
@@ -52,6 +54,7 @@ from calocc.dialects.qnn.movement import TransposeOp
 from calocc.dialects.qnn.movement import UpsampleOp as QnnUpsampleOp
 from calocc.dialects.qnn.op import QnnOp, format_of, shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
+from calocc.dialects.qnn.slice import SliceOp as QnnSliceOp
 from calocc.dialects.qnn.softmax import SoftmaxOp as QnnSoftmaxOp
 
 
@@ -106,7 +109,7 @@ class Partition:
     def input(self, argument: SSAValue) -> None:
         """A port that delivers a pixel per beat."""
         shape = shape_of(argument)
-        port = StreamType.of(shape, format_of(argument), shape[-1])
+        port = port_stream(shape, format_of(argument))
         stream = self.block.insert_arg(port, len(self.block.args))
         stream.name_hint = argument.name_hint
         self.publish(argument, self.lanes(stream, 1, argument.name_hint or "input"))
@@ -117,7 +120,8 @@ class Partition:
         if _is_port(stream):
             region = epilogue_region([format_of(value)])
             stream = self.add(MapOp([stream], region, stream_of(stream), "output"))
-        return self.lanes(stream, stream_of(stream).shape[-1], "output")
+        port = port_stream(stream_of(stream).shape, stream_of(stream).format)
+        return self.lanes(stream, port.width, "output")
 
     def lanes(self, stream: SSAValue, lanes: int, layer: str) -> SSAValue:
         """The stream with another number of lanes."""
@@ -168,20 +172,40 @@ def _elementwise(partition: Partition, op: ElementwiseOp) -> SSAValue:
     for operand in op.operands:
         if isinstance(operand.owner, ConstantOp):
             arguments.append(_channel_constant(block, op, operand.owner))
-        elif shape_of(operand) != shape_of(op.result):
-            raise NotStreamable(
-                op.layer_name,
-                f"it spreads a computed tensor {shape_of(operand)} over {shape_of(op.result)}",
-                "bring both operands to the same shape in the model",
-            )
         else:
-            inputs.append(partition.take(operand))
+            inputs.append(_spread(partition, op, operand))
             type = FixedType.of(format_of(operand))
             arguments.append(block.insert_arg(type, len(block.args)))
     result = op.scalar(arguments, op.out)
     block.add_ops([result, scalar.YieldOp(result)])
     stream = StreamType.of(shape_of(op.result), op.out)
     return partition.add(MapOp(inputs, Region(block), stream, op.layer_name))
+
+
+def _spread(partition: Partition, op: QnnOp, operand: SSAValue) -> SSAValue:
+    """The operand repeated to the shape of the result: whole per row, or each element per column.
+
+    (C,) over (..., C) repeats the row of C elements; (..., 1) over (..., C) repeats each element.
+    """
+    stream, wanted = partition.take(operand), shape_of(op.result)
+    have = (1,) * (len(wanted) - len(shape_of(operand))) + shape_of(operand)
+    if have == wanted:
+        return stream
+    spread = [k for k, (a, b) in enumerate(zip(have, wanted, strict=True)) if a != b]
+    times = prod(wanted) // prod(have)
+    if prod(have[: spread[-1] + 1]) == 1:
+        image, factors = (1, 1, prod(have)), (times, 1)
+    elif prod(have[spread[0] :]) == 1:
+        image, factors = (1, prod(have), 1), (1, times)
+    else:
+        raise NotStreamable(
+            op.layer_name,
+            f"it spreads a computed tensor {shape_of(operand)} over {wanted}",
+            "bring both operands to the same shape in the model",
+        )
+    stream = partition.add(ReshapeOp(stream, image, op.layer_name))
+    stream = partition.add(UpsampleOp(stream, factors, op.layer_name))
+    return partition.add(ReshapeOp(stream, wanted, op.layer_name))
 
 
 def _channel_constant(block: Block, op: QnnOp, constant: ConstantOp) -> SSAValue:
@@ -275,6 +299,11 @@ def _cast(partition: Partition, x: SSAValue, out: Format, layer: str) -> SSAValu
 @streams(QnnPadOp)
 def _pad(partition: Partition, op: QnnPadOp) -> SSAValue:
     return partition.add(PadOp(partition.take(op.x), op.edges, op.layer_name))
+
+
+@streams(QnnSliceOp)
+def _slice(partition: Partition, op: QnnSliceOp) -> SSAValue:
+    return partition.add(SliceOp(partition.take(op.x), *op.range, op.layer_name))
 
 
 @streams(QnnUpsampleOp)

@@ -17,14 +17,15 @@ from calocc.runtime.gxx import compile_shared
 
 FLAGS = (
     "-O2",
+    "-ftree-vectorize",
+    "-fvect-cost-model=dynamic",
+    "-w",
     "-DNDEBUG",
     "-fno-gnu-unique",
-    "-Wall",
-    "-Wextra",
-    "-Wno-unknown-pragmas",
 )
 """ap_types asserts that no assignment drops more bits than there are: hence NDEBUG. Unique symbols
-would share the constants of two libraries that one process loads."""
+would share the constants of two libraries that one process loads. Warnings would go unread, and
+-O1 builds a quarter faster but runs events a third slower."""
 
 
 @dataclass(eq=False)
@@ -68,12 +69,14 @@ def open_csim(directory: Path, design: Design) -> Csim:
 def build_library(directory: Path, name: str) -> Path:
     """Build the library of a project unless it is newer than its sources."""
     firmware = directory / "firmware"
-    sources = [firmware / f"{name}.cpp", directory / f"{name}_bridge.cpp"]
-    if not all(s.is_file() for s in sources):
+    top, bridge = firmware / f"{name}.cpp", directory / f"{name}_bridge.cpp"
+    if not (top.is_file() and bridge.is_file()):
         raise NotADesign(str(directory), "it holds no C++ sources")
     library = firmware / f"{name}-csim.so"
-    newest = max(f.stat().st_mtime for f in (*sources, *firmware.glob("*.h")))
+    newest = max(f.stat().st_mtime for f in (top, bridge, *firmware.glob("*.h")))
     if not library.is_file() or library.stat().st_mtime < newest:
         places = (f"-isystem{firmware / 'ap_types'}", f'-DWEIGHTS_DIR="{firmware / "weights"}"')
-        compile_shared(sources, library, [firmware], (*FLAGS, *places))
+        # One translation unit: the headers, most of what there is to parse, are read once.
+        together = ("-include", str(top))
+        compile_shared([bridge], library, [firmware], (*FLAGS, *places, *together))
     return library

@@ -624,9 +624,10 @@ def _blocker(event: _Event, n: int) -> tuple[int, int, bool] | None:
     start either: the binding dependence of this one that made it known.
     """
     assert event.depths is not None
-    stuck = int(np.searchsorted(event.slack[n], _NEVER))
-    if stuck == len(event.slack[n]):
+    never = np.flatnonzero(event.slack[n] >= _NEVER)
+    if never.size == 0:
         return None
+    stuck = int(never[0])
     node, edges = event.graph.nodes[n], event.graph.edges
     for c, index in node.inputs:
         beat = _beat(index, stuck, len(edges[c].reads))

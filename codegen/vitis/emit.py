@@ -29,6 +29,7 @@ from calocc.dialects.dataflow.routing import (
     UpsampleOp,
     WindowOp,
 )
+from calocc.dialects.dataflow.slice import SliceOp
 from calocc.dialects.dataflow.stream import StreamType, stream_of
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.pool import Pooling
@@ -370,6 +371,13 @@ def _pad(state: Emitter, op: PadOp) -> None:
         pad_right=pad.right,
     )
     config.add([_pad_value(state.stream(op.result), 0.0)])
+    state.call(op)
+
+
+@emits(SliceOp)
+def _slice(state: Emitter, op: SliceOp) -> None:
+    outer, inner, first, count = op.rows
+    state.config(op).define(n_outer=outer, inner=inner, first=first, count=count)
     state.call(op)
 
 

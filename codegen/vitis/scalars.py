@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from xdsl.ir import Region, SSAValue
+from xdsl.ir import Operation, Region, SSAValue
 
 from calocc.codegen.vitis.cpp import fixed_type, literals, rows
 from calocc.dialects.dataflow.process import epilogue_ops
@@ -87,18 +87,36 @@ _simple(ops.AffineOp, "scaled", "{0} * {1} + {2}")
 _simple(ops.MaximumOp, "greater", "{0} > {1} ? {type}({0}) : {type}({1})")
 _simple(ops.MinimumOp, "lesser", "{0} < {1} ? {type}({0}) : {type}({1})")
 _simple(ops.ReluOp, "rectified", "{0} > 0 ? {type}({0}) : {type}(0)")
+_simple(ops.IsZeroOp, "is_zero", "{0} == 0 ? 1 : 0")
 _simple(ops.LeakyReluOp, "rectified", "{0} < 0 ? {type}({0} * {1}) : {type}({0})")
+
+
+ROLES: dict[type[Operation], tuple[str, ...]] = {
+    ops.AddOp: ("bias", "bias"),
+    ops.SubtractOp: ("minuend", "bias"),
+    ops.MultiplyOp: ("scale", "scale"),
+    ops.AffineOp: ("constant", "scale", "offset"),
+    ops.LeakyReluOp: ("constant", "slope"),
+    ops.MaximumOp: ("floor", "floor"),
+    ops.MinimumOp: ("ceiling", "ceiling"),
+}
+"""What a constant operand of an op is called."""
 
 
 @emits(ops.ConstantOp)
 def _constant(body: FunctionBody, op: ops.ScalarOp) -> None:
+    """Named after what the first op that takes it does with it."""
     assert isinstance(op, ops.ConstantOp)
+    use = next(iter(op.result.uses), None)
+    if use is None:
+        return
+    names = ROLES.get(type(use.operation))
+    base = names[use.index] if names else "constant"
     values = op.value.numpy()
     texts = literals(values, op.out.frac)
     if values.size == 1:
-        body.value(op, "constant", texts[0])
+        body.value(op, base, texts[0])
     else:
-        base = "of_channel"
         body.names[op.result] = body.table(base, fixed_type(op.out), texts, 1)
 
 

@@ -24,6 +24,7 @@ from calocc.dialects.dataflow.process import (
     UniformOp,
     divisors,
     epilogue_ops,
+    most_lanes,
     run_epilogue,
     verify_epilogue,
 )
@@ -33,7 +34,13 @@ from calocc.dialects.dataflow.stream import StreamType, stream_of
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.exact import align
 from calocc.dialects.fixed.format import Format
-from calocc.dialects.fixed.ops import format_of, verify_mantissas
+from calocc.dialects.fixed.ops import (
+    LookupOp,
+    ScalarOp,
+    ThresholdOp,
+    format_of,
+    verify_mantissas,
+)
 from calocc.dialects.fixed.types import FixedType
 from calocc.dialects.qnn.op import name_attr
 from calocc.dialects.qnn.pool import Pooling, PoolingAttr
@@ -177,13 +184,15 @@ class MatvecOp(ProcessOp):
     def fold(self, offered: tuple[int, ...], target: int) -> Folding:
         """The fewest multipliers that are fast enough, then the lanes offered, then least PE."""
         n, m = self.weights.shape
+        wide = [d for d in divisors(n) if d <= most_lanes(stream_of(self.x))]
+        high = [d for d in divisors(m) if d <= most_lanes(self.result.type)]
         choices = [
             (simd * pe, simd != offered[0], pe, simd)
-            for simd in divisors(n)
-            for pe in divisors(m)
+            for simd in wide
+            for pe in high
             if self.vectors * (n // simd) * (m // pe) <= target
         ]
-        _, _, pe, simd = min(choices, default=(0, False, m, n))
+        _, _, pe, simd = min(choices, default=(0, False, high[-1], wide[-1]))
         return Folding((simd,), (pe,))
 
     def resources(self) -> Resources:
@@ -193,8 +202,9 @@ class MatvecOp(ProcessOp):
             pe=self.pe,
             simd=self.simd,
             depth=(n // self.simd) * (m // self.pe),
-            weight_width=self.weight_type.format.width,
-            data_width=stream_of(self.x).format.width,
+            words=n // self.simd,
+            weight_width=_signed_width(self.weight_type.format),
+            data_width=_signed_width(stream_of(self.x).format),
             acc_width=self.accumulator.width,
         )
         return core + epilogue_resources(self.epilogue, self.pe)
@@ -270,6 +280,10 @@ class ReduceOp(UniformOp):
         """A result leaves with the last tap."""
         return schedules.reduce(self.outer, self.taps, self.channels, self.width)
 
+    def registers(self) -> int:
+        """The partial results of one lane, or the lanes."""
+        return max(self.channels // self.width, super().registers())
+
     def resources(self) -> Resources:
         """Partial results and the epilogue."""
         core = resources.reduce(self.width, self.channels, self.accumulator.width)
@@ -322,11 +336,24 @@ class SoftmaxOp(ProcessOp):
         )
 
 
+def _signed_width(format: Format) -> int:
+    """Bits at the port of a multiplier, whose operands are signed."""
+    return format.width + (not format.signed)
+
+
 def epilogue_resources(epilogue: Region, lanes: int) -> Resources:
     """The scalar ops of an epilogue, once per lane; constants multiply in DSPs."""
     body, _ = epilogue_ops(epilogue)
     total = Resources()
     for op in body:
         widths = tuple(format_of(o).width for o in op.operands)
-        total = total + resources.scalar(op.name.partition(".")[2], widths, op.out.width)
+        total = total + _scalar_resources(op, widths)
     return total.scaled(lanes)
+
+
+def _scalar_resources(op: ScalarOp, widths: tuple[int, ...]) -> Resources:
+    if isinstance(op, ThresholdOp):
+        return resources.steps(op.thresholds.shape[-1], widths[0])
+    if isinstance(op, LookupOp):
+        return resources.memory(op.table.shape[0], op.out.width)
+    return resources.scalar(op.name.partition(".")[2], widths, op.out.width)

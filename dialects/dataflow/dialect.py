@@ -15,6 +15,7 @@ from calocc.dialects.dataflow.routing import (
     UpsampleOp,
     WindowOp,
 )
+from calocc.dialects.dataflow.slice import SliceOp
 from calocc.dialects.dataflow.stream import StreamType
 
 DATAFLOW = Dialect(
@@ -29,6 +30,7 @@ DATAFLOW = Dialect(
         PadOp,
         ReduceOp,
         ReshapeOp,
+        SliceOp,
         SoftmaxOp,
         UpsampleOp,
         WindowOp,

@@ -16,7 +16,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
-from calocc.dialects.dataflow.stream import StreamType, stream_of
+from calocc.dialects.dataflow.stream import WIDEST_BEAT, StreamType, stream_of
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.fixed.ops import ConstantOp, ScalarOp, ThresholdOp, YieldOp, format_of
 from calocc.dialects.fixed.types import FixedType
@@ -88,6 +88,10 @@ class ProcessOp(DataflowOp, ABC):
     def resources(self) -> Resources:
         """An estimate of what the process occupies."""
 
+    def registers(self) -> int:
+        """The most elements along an axis of an array that is kept in registers."""
+        return max(s.width for s in (*self.inputs, *self.outputs))
+
 
 class UniformOp(ProcessOp, ABC):
     """A process that moves the same number of lanes at every port."""
@@ -112,7 +116,8 @@ class UniformOp(ProcessOp, ABC):
 
     def fold(self, offered: tuple[int, ...], target: int) -> Folding:
         """Keep what the first producer offers if it is legal and fast enough."""
-        lanes = choose_lanes(self.axis(), self.trips, target, offered[0])
+        most = min(most_lanes(s) for s in (*self.inputs, *self.outputs))
+        lanes = choose_lanes(self.axis(), self.trips, target, offered[0], most)
         return Folding((lanes,) * len(self.operands), (lanes,) * len(self.results))
 
 
@@ -121,10 +126,17 @@ def divisors(n: int) -> list[int]:
     return [d for d in range(1, n + 1) if n % d == 0]
 
 
-def choose_lanes(axis: int, trips: Callable[[int], int], target: int, offered: int = 0) -> int:
+def most_lanes(stream: StreamType) -> int:
+    """The lanes with which a beat is as wide as it may be; one at least."""
+    return max(WIDEST_BEAT // stream.format.width, 1)
+
+
+def choose_lanes(
+    axis: int, trips: Callable[[int], int], target: int, offered: int, most: int
+) -> int:
     """The offered lanes if they are legal and fast enough, else the fewest that are fast enough;
-    the most that there are if none is."""
-    legal = divisors(axis)
+    the most that there are if none is. Legal are divisors of `axis` up to `most`."""
+    legal = [n for n in divisors(axis) if n <= most]
     if offered in legal and trips(offered) <= target:
         return offered
     return next((d for d in legal if trips(d) <= target), legal[-1])

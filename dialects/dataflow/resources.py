@@ -84,22 +84,30 @@ def multiplier(a: int, b: int) -> Resources:
     """A product of a bits times b bits: DSP slices of 27 x 18 bits, or LUTs if one is tiny."""
     narrow, wide = sorted((a, b))
     if narrow < SMALLEST_DSP_OPERAND:
-        return logic(wide * (narrow - 1))
+        return logic(wide)
     return Resources(dsp=ceil_div(wide, 27) * ceil_div(narrow, 18), ff=a + b)
 
 
 def matvec(
-    pe: int, simd: int, depth: int, weight_width: int, data_width: int, acc_width: int
+    pe: int,
+    simd: int,
+    depth: int,
+    words: int,
+    weight_width: int,
+    data_width: int,
+    acc_width: int,
 ) -> Resources:
     """PE x SIMD multipliers, an adder tree and an accumulator per PE, a weight ROM per PE.
 
     `depth` is the number of words of SIMD weights in each ROM; the last adder of the tree and
-    the accumulator are `acc_width` bits wide, which bounds the others.
+    the accumulator are `acc_width` bits wide, which bounds the others. The `words` of inputs of
+    a vector are kept if more than one output fold needs them.
     """
     sums = logic(simd * acc_width)
     rom = memory(depth, simd * weight_width) if depth > 1 else Resources()
     each = multiplier(weight_width, data_width).scaled(simd) + sums + rom
-    return each.scaled(pe) + logic(CONTROL_LUTS)
+    kept = memory(words, simd * data_width) if words < depth else Resources()
+    return each.scaled(pe) + kept + logic(CONTROL_LUTS)
 
 
 def window(

@@ -26,6 +26,7 @@ from calocc.dialects.dataflow.process import (
     ProcessOp,
     UniformOp,
     choose_lanes,
+    most_lanes,
 )
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
@@ -120,15 +121,25 @@ class WindowOp(ProcessOp):
             lambda n: schedules.window_trips(shape, n, y.shape[-1]),
             target,
             offered[0],
+            most_lanes(x),
         )
         consumer = self.result.get_user_of_unique_use()
         wanted = (
             consumer.fold((lanes,), target).inputs[0] if isinstance(consumer, DataflowOp) else 1
         )
         emitted = choose_lanes(
-            y.shape[-1], lambda n: schedules.window_trips(shape, lanes, n), target, wanted
+            y.shape[-1],
+            lambda n: schedules.window_trips(shape, lanes, n),
+            target,
+            wanted,
+            most_lanes(y),
         )
         return Folding((lanes,), (emitted,))
+
+    def registers(self) -> int:
+        """The beats of a window, or their lanes."""
+        y = self.result.type
+        return max(y.shape[-1] // y.width, super().registers())
 
     def resources(self) -> Resources:
         """Line buffers, window registers and the multiplexer behind them."""
@@ -452,5 +463,5 @@ class ReshapeOp(DataflowOp):
         """What is offered, if both shapes can carry it."""
         a, b = stream_of(self.x), self.result.type
         axis = gcd(a.shape[-1], b.shape[-1])
-        lanes = choose_lanes(axis, lambda n: a.size // n, target, offered[0])
+        lanes = choose_lanes(axis, lambda n: a.size // n, target, offered[0], most_lanes(a))
         return Folding((lanes,), (lanes,))

@@ -235,6 +235,17 @@ def pad(
     )
 
 
+def slice_(outer: int, inner: int, first: int, count: int, depth: int | None = None) -> Schedule:
+    """Per outer index read `inner` beats and pass on `count` of them from beat `first` on."""
+    trips = outer * inner
+    return Schedule(
+        (_arange(trips),),
+        (_runs(_arange(outer, start=first, step=inner), count),),
+        trips,
+        depths.moving() if depth is None else depth,
+    )
+
+
 def upsample(
     height: int,
     width: int,

@@ -14,6 +14,9 @@ from xdsl.utils.exceptions import VerifyException
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.fixed.types import FixedType
 
+WIDEST_BEAT = 4096
+"""Bits of a beat at most: the widest FIFO and port of Vitis HLS (AMD UG1399, AXI4-Stream)."""
+
 
 @irdl_attr_definition
 class StreamType(ParametrizedAttribute, TypeAttribute):
@@ -45,6 +48,16 @@ class StreamType(ParametrizedAttribute, TypeAttribute):
     def width(self) -> int:
         """Elements per beat."""
         return self.lanes.data
+
+    @property
+    def bits(self) -> int:
+        """Bits per beat."""
+        return self.width * self.format.width
+
+    @property
+    def port_bits(self) -> int:
+        """Bits per beat at a port of the design, where every element fills whole bytes."""
+        return self.width * 8 * -(-self.format.width // 8)
 
     @property
     def size(self) -> int:
@@ -81,6 +94,13 @@ class StreamType(ParametrizedAttribute, TypeAttribute):
             tensor = parser.parse_type()
             parser.parse_characters(",")
             return tensor, IntAttr(parser.parse_integer())
+
+
+def port_stream(shape: Sequence[int], format: Format) -> StreamType:
+    """The stream at a port: a pixel (the last axis) per beat, or as much of it as a beat takes."""
+    axis = shape[-1]
+    streams = (StreamType.of(shape, format, n) for n in range(axis, 0, -1) if axis % n == 0)
+    return next((s for s in streams if s.port_bits <= WIDEST_BEAT), StreamType.of(shape, format))
 
 
 def stream_of(value: SSAValue) -> StreamType:

@@ -19,6 +19,7 @@ FIXED = Dialect(
         ops.ReluOp,
         ops.AffineOp,
         ops.LeakyReluOp,
+        ops.IsZeroOp,
         ops.QuantizeOp,
         ops.ConstantOp,
         ops.ThresholdOp,

@@ -111,6 +111,23 @@ def _leaky_real(x: Reals, slope: Reals) -> Reals:
     return np.where(x < 0, x * slope, x)
 
 
+def _whole(x: int) -> int:
+    return 0
+
+
+def _is_zero(args: Sequence[Mantissas], fracs: Sequence[int], out: int) -> Mantissas:
+    return align((args[0] == 0).astype(np.int64), 0, out)
+
+
+def _is_zero_real(x: Reals) -> Reals:
+    return (x == 0).astype(np.float64)
+
+
+def _is_zero_interval(x: Interval) -> Interval:
+    never, always = (x.lo > 0) | (x.hi < 0), (x.lo == 0) & (x.hi == 0)
+    return Interval(always.astype(np.int64), 1 - never.astype(np.int64), 0)
+
+
 ADD = Exact(2, max, _aligned(np.add), np.add, Interval.add)
 SUBTRACT = Exact(2, max, _aligned(np.subtract), np.subtract, Interval.subtract)
 MULTIPLY = Exact(2, _sum_frac, _product, np.multiply, Interval.multiply)
@@ -119,3 +136,4 @@ MINIMUM = Exact(2, max, _aligned(np.minimum), np.minimum, Interval.minimum)
 RELU = Exact(1, _relu_frac, _aligned(_relu), _relu, _relu_interval)
 AFFINE = Exact(3, _affine_frac, _affine, _affine_real, _affine_interval)
 LEAKY_RELU = Exact(2, _leaky_frac, _leaky, _leaky_real, _leaky_interval)
+IS_ZERO = Exact(1, _whole, _is_zero, _is_zero_real, _is_zero_interval)

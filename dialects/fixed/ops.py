@@ -180,6 +180,14 @@ class LeakyReluOp(ExactOp):
 
 
 @irdl_op_definition
+class IsZeroOp(ExactOp):
+    """1 where x is 0, else 0."""
+
+    name = "fixed.is_zero"
+    FUNCTION: ClassVar = exact.IS_ZERO
+
+
+@irdl_op_definition
 class QuantizeOp(ScalarOp):
     """Cast to the result's format with the given rounding and overflow.
 

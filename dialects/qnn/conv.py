@@ -25,7 +25,7 @@ from calocc.dialects.qnn.op import (
     real_tensor,
     shape_of,
 )
-from calocc.dialects.qnn.windows import Padding, Window, exact_matmul
+from calocc.dialects.qnn.windows import Padding, Window, exact_matmul, matmul
 
 INTS = DenseArrayBase.constr(i64)
 """The constraint of a property like `array<i64: 1, 2>`."""
@@ -116,7 +116,7 @@ class ConvOp(QnnOp):
     def evaluate_real(self, *args: Reals) -> Reals:
         """The convolution in float64."""
         x, w = args
-        return self._columns(x) @ w.reshape(-1, w.shape[-1])
+        return matmul(self._columns(x), w.reshape(-1, w.shape[-1]))
 
     def evaluate_fixed(self, *args: Mantissas) -> Mantissas:
         """The exact convolution."""

@@ -21,7 +21,7 @@ from calocc.dialects.qnn.op import (
     real_tensor,
     shape_of,
 )
-from calocc.dialects.qnn.windows import exact_matmul
+from calocc.dialects.qnn.windows import exact_matmul, matmul
 
 
 def constant_weights(weights: Interval, shape: Shape) -> Mantissas:
@@ -56,7 +56,7 @@ class DenseOp(QnnOp):
 
     def evaluate_real(self, *args: Reals) -> Reals:
         """The product in float64."""
-        return args[0] @ args[1]
+        return matmul(*args)
 
     def evaluate_fixed(self, *args: Mantissas) -> Mantissas:
         """The exact product."""

@@ -11,6 +11,7 @@ from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
+    IsZeroOp,
     LeakyReluOp,
     MaximumOp,
     MinimumOp,
@@ -22,6 +23,7 @@ from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
 from calocc.dialects.qnn.pool import PoolingAttr, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp, QuantizerAttr
+from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.softmax import SoftmaxOp
 from calocc.dialects.qnn.step import LookupOp, ThresholdOp
 
@@ -36,6 +38,7 @@ QNN = Dialect(
         ConvOp,
         DenseOp,
         FunctionOp,
+        IsZeroOp,
         LeakyReluOp,
         LookupOp,
         MaximumOp,
@@ -46,6 +49,7 @@ QNN = Dialect(
         QuantizeOp,
         ReluOp,
         ReshapeOp,
+        SliceOp,
         SoftmaxOp,
         SubtractOp,
         ThresholdOp,

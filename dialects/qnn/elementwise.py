@@ -8,8 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 from xdsl.dialects.builtin import TensorType
+from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.ir import SSAValue
 from xdsl.irdl import base, irdl_op_definition, var_operand_def
+from xdsl.pattern_rewriter import RewritePattern
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.fixed import exact
@@ -91,30 +93,51 @@ class ExactElementwiseOp(ElementwiseOp, ABC):
 
 
 @irdl_op_definition
-class AddOp(ExactElementwiseOp):
+class AddOp(HasCanonicalizationPatternsInterface, ExactElementwiseOp):
     """`a + b`, broadcasting: a bias, a residual sum."""
 
     name = "qnn.add"
     FUNCTION: ClassVar = exact.ADD
     SCALAR: ClassVar = scalar.AddOp
 
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        """Additions of zero."""
+        from calocc.dialects.qnn.neutral import DropZero
+
+        return (DropZero(),)
+
 
 @irdl_op_definition
-class SubtractOp(ExactElementwiseOp):
+class SubtractOp(HasCanonicalizationPatternsInterface, ExactElementwiseOp):
     """`a - b`"""
 
     name = "qnn.sub"
     FUNCTION: ClassVar = exact.SUBTRACT
     SCALAR: ClassVar = scalar.SubtractOp
 
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        """Subtractions of zero."""
+        from calocc.dialects.qnn.neutral import DropZero
+
+        return (DropZero(),)
+
 
 @irdl_op_definition
-class MultiplyOp(ExactElementwiseOp):
+class MultiplyOp(HasCanonicalizationPatternsInterface, ExactElementwiseOp):
     """`a * b`"""
 
     name = "qnn.mul"
     FUNCTION: ClassVar = exact.MULTIPLY
     SCALAR: ClassVar = scalar.MultiplyOp
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        """Products with one."""
+        from calocc.dialects.qnn.neutral import DropOne
+
+        return (DropOne(),)
 
 
 @irdl_op_definition
@@ -145,12 +168,19 @@ class ReluOp(ExactElementwiseOp):
 
 
 @irdl_op_definition
-class AffineOp(ExactElementwiseOp):
+class AffineOp(HasCanonicalizationPatternsInterface, ExactElementwiseOp):
     """`x * scale + offset` with constant scale and offset, each one value or one per channel."""
 
     name = "qnn.affine"
     FUNCTION: ClassVar = exact.AFFINE
     SCALAR: ClassVar = scalar.AffineOp
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        """Scales of one and offsets of zero."""
+        from calocc.dialects.qnn.neutral import SplitAffine
+
+        return (SplitAffine(),)
 
 
 @irdl_op_definition
@@ -160,3 +190,12 @@ class LeakyReluOp(ExactElementwiseOp):
     name = "qnn.leaky_relu"
     FUNCTION: ClassVar = exact.LEAKY_RELU
     SCALAR: ClassVar = scalar.LeakyReluOp
+
+
+@irdl_op_definition
+class IsZeroOp(ExactElementwiseOp):
+    """1 where x is 0, else 0: a mask of padding."""
+
+    name = "qnn.is_zero"
+    FUNCTION: ClassVar = exact.IS_ZERO
+    SCALAR: ClassVar = scalar.IsZeroOp

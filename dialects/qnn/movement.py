@@ -43,6 +43,11 @@ class MovementOp(QnnOp, ABC):
         if tensor_of(self.x).element_type != tensor_of(self.result).element_type:
             raise VerifyException(f"{self.name} keeps the element type")
 
+    @property
+    def keeps_format(self) -> bool:
+        """Always."""
+        return True
+
     @abstractmethod
     def move(self, x: Array) -> Array:
         """The layer on an array (B, ...) of any kind of element."""

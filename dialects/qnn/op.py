@@ -97,6 +97,11 @@ class QnnOp(IRDLOperation, ABC):
         """The Keras layer that this op stands for, or the op's own name."""
         return self.layer.data if self.layer is not None else self.name
 
+    @property
+    def keeps_format(self) -> bool:
+        """Whether results have the element type of the first operand, as they are its elements."""
+        return False
+
     @abstractmethod
     def infer_shape(self, *shapes: Shape) -> Shape:
         """The result's shape; raise VerifyException if the operands' shapes do not fit."""

@@ -82,10 +82,15 @@ class PoolOp(QnnOp):
         """The window that slides over the image."""
         return window_of(self.size.get_values(), self.strides, self.padding)
 
+    @property
+    def keeps_format(self) -> bool:
+        """A maximum does."""
+        return self.kind.data is Pooling.MAX
+
     def verify_(self) -> None:
         """A maximum keeps the format of its operand, and each window meets the image."""
         super().verify_()
-        if self.kind.data is not Pooling.MAX:
+        if not self.keeps_format:
             return
         if tensor_of(self.x).element_type != tensor_of(self.result).element_type:
             raise VerifyException("a maximum has the element type of its operand")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -96,5 +97,15 @@ def exact_matmul(x: NDArray[np.int64], w: NDArray[np.int64]) -> NDArray[np.int64
     bound = peak * int(np.abs(w).sum(axis=0).max(initial=0))
     for dtype, limit in ((np.float32, 1 << 24), (np.float64, 1 << 53)):
         if bound <= limit:
-            return (x.astype(dtype) @ w.astype(dtype)).astype(np.int64)
-    return x @ w
+            return matmul(x.astype(dtype), w.astype(dtype)).astype(np.int64)
+    return matmul(x, w)
+
+
+def matmul(x: Array, w: Array) -> Array:
+    """`x @ w` for x of shape (..., N) and w of shape (N, M), as one product of two matrices.
+
+    Left to itself numpy multiplies the matrices of a stack one by one, which for images means a
+    call of BLAS, and a start of its threads, per row of pixels.
+    """
+    rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])
+    return (rows @ w).reshape(*x.shape[:-1], w.shape[-1])

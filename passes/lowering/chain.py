@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calocc.dialects.fixed.arithmetic import from_real, quantize, to_real
-from calocc.dialects.fixed.exact import AFFINE, LEAKY_RELU
+from calocc.dialects.fixed.exact import AFFINE, IS_ZERO, LEAKY_RELU
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.fixed.steps import Function, Steps
 from calocc.dialects.qnn.elementwise import ExactElementwiseOp
@@ -39,6 +39,14 @@ class Stage:
 
     op: Link
     constants: tuple[Reals, ...]
+
+    @property
+    def monotone(self) -> bool:
+        """Whether it rises or falls; a negative slope makes a leaky ReLU a valley."""
+        if not isinstance(self.op, ExactElementwiseOp):
+            return True
+        valley = self.op.FUNCTION is LEAKY_RELU and (self.constants[0] < 0).any()
+        return not valley and self.op.FUNCTION is not IS_ZERO
 
     def real(self, x: Reals) -> Reals:
         """The layer in float64."""
@@ -79,13 +87,8 @@ class Chain:
 
     @property
     def monotone(self) -> bool:
-        """Whether each channel rises or falls; a negative slope makes a leaky ReLU a valley."""
-        valleys = (
-            s.op.FUNCTION is LEAKY_RELU and (s.constants[0] < 0).any()
-            for s in self.stages
-            if isinstance(s.op, ExactElementwiseOp)
-        )
-        return self.quantizer.monotone and not any(valleys)
+        """Whether each channel rises or falls."""
+        return self.quantizer.monotone and all(s.monotone for s in self.stages)
 
     @property
     def computable(self) -> bool:

@@ -382,6 +382,30 @@ def draw_pad(rng: random.Random) -> Case:
         model,
     )
 
+def draw_slice(rng: random.Random) -> Case:
+    """`slice` of an axis at any place."""
+    outer, inner = rng.randint(1, 5), rng.choice([1, 2, 3, 4, 6])
+    size = rng.randint(1, 5)
+    start = rng.randrange(size)
+    stop = rng.randint(start + 1, size)
+    first, count = start * inner, (stop - start) * inner
+    lanes = rng.choice(divisors(inner))
+    element = draw_format(rng)
+    config = constants("config", n_outer=outer, inner=size * inner, first=first, count=count)
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        return flat(event[0].reshape(outer, size * inner)[:, first : first + count])
+
+    return Case(
+        "slice",
+        (Port(element, lanes, outer * size * inner),),
+        (Port(element, lanes, outer * count),),
+        config,
+        "nnet::slice<in0_T, out0_T, config>(in0, out0);",
+        outer * size * inner // lanes,
+        model,
+    )
+
 
 def draw_upsample(rng: random.Random) -> Case:
     """`upsample` by any integer factors."""
@@ -478,6 +502,7 @@ DRAWS: dict[str, Callable[[random.Random], Case]] = {
     "lanes": draw_lanes,
     "concat": draw_concat,
     "pad": draw_pad,
+    "slice": draw_slice,
     "upsample": draw_upsample,
     "buffer": draw_buffer,
     "softmax": draw_softmax,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -118,10 +116,16 @@ def as_reals(module: ModuleOp, outputs: Sequence[Ints]) -> list[Reals]:
 class _Drawer:
     """Appends drawn layers to a network; each takes a value and returns one."""
 
-    def __init__(self, draw: st.DrawFn, net: Network, auto: bool):
-        self.draw, self.net, self.auto = draw, net, auto
-        self.random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    def __init__(self, seed: int, auto: bool):
+        self.random = np.random.default_rng(seed)
+        shape = (self.integer(1, 5), self.integer(1, 5), self.integer(1, 3))
+        self.net = Network(*[shape] * self.integer(1, 2))
+        self.auto = auto
         self.count = 0
+
+    def integer(self, lo: int, hi: int) -> int:
+        """From lo to hi."""
+        return int(self.random.integers(lo, hi + 1))
 
     def name(self, kind: str) -> str:
         self.count += 1
@@ -133,15 +137,19 @@ class _Drawer:
         return self.net.add(QuantizeOp.real(constant, quantizer, layer))
 
     def kernel(self, shape: Shape, layer: str) -> SSAValue:
-        plain = QuantizedBits(self.draw(st.integers(2, 4)), 1, alpha=1.0)
+        plain = QuantizedBits(self.integer(2, 4), 1, alpha=1.0)
         scaled = [QuantizedBits(3, alpha="auto"), Ternary("auto"), Binary(alpha="auto")]
         return self.weights(shape, self.pick(scaled) if self.auto else plain, layer)
 
+    def chance(self) -> bool:
+        """True half of the time."""
+        return self.integer(0, 1) == 1
+
     def pick(self, choices: Sequence[Any]) -> Any:
-        return self.draw(st.sampled_from(choices))
+        return choices[self.integer(0, len(choices) - 1)]
 
     def quantize(self, x: SSAValue) -> SSAValue:
-        bits = self.draw(st.integers(2, 5))
+        bits = self.integer(2, 5)
         plain: list[Quantizer] = [QuantizedBits(bits, 2, alpha=1.0), QuantizedRelu(bits, 2)]
         return self.net.add(QuantizeOp.real(x, self.pick(plain), self.name("quantize")))
 
@@ -151,16 +159,16 @@ class _Drawer:
 
     def dense(self, x: SSAValue) -> SSAValue:
         layer = self.name("dense")
-        shape = (shape_of(x)[-1], self.draw(st.integers(1, 3)))
+        shape = (shape_of(x)[-1], self.integer(1, 3))
         return self.net.add(DenseOp(x, self.kernel(shape, layer), layer=layer))
 
     def conv(self, x: SSAValue) -> SSAValue:
         layer, (height, width, channels) = self.name("conv"), shape_of(x)
-        size = (self.draw(st.integers(1, min(height, 3))), self.draw(st.integers(1, min(width, 3))))
-        strides = (self.draw(st.integers(1, 2)), self.draw(st.integers(1, 2)))
-        same = self.draw(st.booleans())
+        size = (self.integer(1, min(height, 3)), self.integer(1, min(width, 3)))
+        strides = (self.integer(1, 2), self.integer(1, 2))
+        same = self.chance()
         window = Window.same(height, width, size, strides) if same else Window(*size, strides)
-        kernel = self.kernel((*size, channels, self.draw(st.integers(1, 3))), layer)
+        kernel = self.kernel((*size, channels, self.integer(1, 3)), layer)
         return self.net.add(ConvOp(x, kernel, window, layer=layer))
 
     def pool(self, x: SSAValue) -> SSAValue:
@@ -181,20 +189,20 @@ class _Drawer:
         return self.net.add(kind((y, x), layer=layer))
 
     def concat(self, x: SSAValue) -> SSAValue:
-        others = [self.quantize(x) for _ in range(self.draw(st.integers(1, 2)))]
-        axis = self.draw(st.integers(0, len(shape_of(x)) - 1))
+        others = [self.quantize(x) for _ in range(self.integer(1, 2))]
+        axis = self.integer(0, len(shape_of(x)) - 1)
         return self.net.add(ConcatOp([x, *others], axis, layer=self.name("concat")))
 
     def pad(self, x: SSAValue) -> SSAValue:
-        edges = Padding(*(self.draw(st.integers(0, 2)) for _ in range(4)))
+        edges = Padding(*(self.integer(0, 2) for _ in range(4)))
         return self.net.add(PadOp(x, edges, self.name("pad")))
 
     def upsample(self, x: SSAValue) -> SSAValue:
-        factors = (self.draw(st.integers(1, 2)), self.draw(st.integers(1, 3)))
+        factors = (self.integer(1, 2), self.integer(1, 3))
         return self.net.add(UpsampleOp(x, factors, self.name("upsample")))
 
     def transpose(self, x: SSAValue) -> SSAValue:
-        axes = self.draw(st.permutations(range(len(shape_of(x)))))
+        axes = self.random.permutation(len(shape_of(x))).tolist()
         return self.net.add(TransposeOp(x, axes, self.name("transpose")))
 
     def flatten(self, x: SSAValue) -> SSAValue:
@@ -209,7 +217,7 @@ class _Drawer:
         gamma, beta, mean = (self.net.constant(self.random.normal(0, 1, channels)) for _ in "gbm")
         variance = self.net.constant(self.random.uniform(0.5, 4, channels))
         x = self.net.add(BatchNormOp(x, gamma, beta, mean, variance, 1e-3, layer))
-        return self.quantize(self.relu(x) if self.draw(st.booleans()) else x)
+        return self.quantize(self.relu(x) if self.chance() else x)
 
     def layer(self, x: SSAValue) -> SSAValue:
         """One drawn layer."""
@@ -223,36 +231,24 @@ _BIAS = QuantizedBits(4, 1, alpha=1.0)
 _LARGEST = 400
 
 
-@dataclass(repr=False)
-class Example:
-    """A drawn module; its text is what hypothesis reports."""
-
-    module: ModuleOp
-
-    def __repr__(self) -> str:
-        return str(self.module)
-
-
-@st.composite
-def networks(draw: st.DrawFn, plain: bool = True) -> Example:
-    """A few layers on one or two images, both quantized.
+def network(seed: int, plain: bool = True) -> ModuleOp:
+    """A few layers on one or two images, drawn from a seed.
 
     If `plain`, all weights have formats and there are no real constants, so that float64 is
     exact; else scales are found from the weights, and there is batch normalisation.
     """
-    shape = (draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 3)))
-    net = Network(*[shape] * draw(st.integers(1, 2)))
-    drawer = _Drawer(draw, net, not plain)
+    drawer = _Drawer(seed, not plain)
+    net = drawer.net
     first, *others = (drawer.quantize(x) for x in net.inputs)
     x = first
     for other in others:
         kind = drawer.pick([AddOp, MultiplyOp, MaximumOp])
         x = net.add(kind((x, other), layer=drawer.name("join")))
-    for _ in range(draw(st.integers(1, 4))):
+    for _ in range(drawer.integer(1, 4)):
         if prod(shape_of(x)) > _LARGEST:
             break
         x = drawer.layer(x)
-        if not plain or draw(st.booleans()):
+        if not plain or drawer.chance():
             x = drawer.quantize(x)
-    results = [x, first] if draw(st.booleans()) and first is not x else [x]
-    return Example(net.module(*results))
+    results = [x, first] if drawer.chance() and first is not x else [x]
+    return net.module(*results)

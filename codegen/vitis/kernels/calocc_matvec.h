@@ -24,6 +24,7 @@ void matvec(hls::stream<in_T> &in, hls::stream<out_T> &out,
                                        (CONFIG_T::n_in / in_T::size)][in_T::size]) {
     typedef typename in_T::value_type elem_t;
     typedef products<typename CONFIG_T::accum_t, typename CONFIG_T::weight_t, elem_t> exact;
+    typedef typename exact::operand_t operand_t;
     typedef typename exact::sum_t sum_t;
     const unsigned SIMD = in_T::size;
     const unsigned PE = out_T::size;
@@ -41,7 +42,7 @@ void matvec(hls::stream<in_T> &in, hls::stream<out_T> &out,
     } else {
         #pragma HLS BIND_STORAGE variable=weights type=ram_1p impl=uram
     }
-    elem_t vector[SF][SIMD]; // kept for the folds nf > 0
+    operand_t vector[SF][SIMD]; // kept for the folds nf > 0
     #pragma HLS ARRAY_RESHAPE variable=vector complete dim=2
     if (SF <= lutram_depth) {
         #pragma HLS BIND_STORAGE variable=vector type=ram_s2p impl=lutram
@@ -58,13 +59,13 @@ void matvec(hls::stream<in_T> &in, hls::stream<out_T> &out,
     for (unsigned i = 0; i < CONFIG_T::n_vectors * NF * SF; i++) {
         #pragma HLS PIPELINE II=1 style=frp
         CALOCC_TICK();
-        elem_t x[SIMD];
+        operand_t x[SIMD];
         #pragma HLS ARRAY_PARTITION variable=x complete
         if (nf == 0) {
             const in_T beat = in.read();
             for (unsigned l = 0; l < SIMD; l++) {
-                x[l] = beat[l];
-                vector[sf][l] = beat[l];
+                x[l] = exact::operand(beat[l]);
+                vector[sf][l] = x[l];
             }
         } else {
             for (unsigned l = 0; l < SIMD; l++)

@@ -61,19 +61,39 @@ template <class result_T> struct identity {
     }
 };
 
+// Native integers for simulation: the narrowest that holds a number, and its unsigned version.
+template <bool in_16, bool in_32> struct native {
+    typedef long long type;
+    typedef unsigned long long bits;
+};
+template <> struct native<false, true> {
+    typedef int type;
+    typedef unsigned bits;
+};
+template <> struct native<true, true> {
+    typedef short type;
+    typedef unsigned short bits;
+};
+
 // Sums of exact products w * x.
 //
-// Synthesis adds in accum_T. In simulation a product in ap_fixed takes about 14 ns, one of native
-// integers 0.4 ns, so there mantissas are added and turned into accum_T at the end; both wrap
-// alike if accum_T should be too narrow. CALOCC_FIXED_SUMS selects ap_fixed in simulation too.
+// Synthesis adds in accum_T. In simulation ap_fixed is many times slower than native integers and
+// cannot be vectorized, so there operands are mantissas, which are summed and turned into accum_T
+// at the end; both wrap alike if accum_T should be too narrow. CALOCC_FIXED_SUMS selects ap_fixed
+// in simulation too.
 template <class accum_T, class w_T, class x_T> struct products {
     static const int frac = (w_T::width - w_T::iwidth) + (x_T::width - x_T::iwidth);
     static const int spare = (accum_T::width - accum_T::iwidth) - frac;
     static_assert(spare >= 0, "accum_t must have all fraction bits of a product");
 
 #if defined(__SYNTHESIS__) || defined(CALOCC_FIXED_SUMS)
+    typedef x_T operand_t;
     typedef accum_T sum_t;
-    static sum_t product(const w_T &w, const x_T &x) {
+    static operand_t operand(const x_T &x) {
+        #pragma HLS INLINE
+        return x;
+    }
+    static sum_t product(const w_T &w, const operand_t &x) {
         #pragma HLS INLINE
         return w * x;
     }
@@ -84,13 +104,20 @@ template <class accum_T, class w_T, class x_T> struct products {
 #else
     static_assert(accum_T::width < 64 && w_T::width + x_T::width < 64,
                   "simulation adds in 64 bits; define CALOCC_FIXED_SUMS");
-    typedef long long sum_t;
-    static sum_t product(const w_T &w, const x_T &x) {
-        return static_cast<sum_t>(w.V) * static_cast<sum_t>(x.V);
+    static const bool in_32 = accum_T::width <= 32 && w_T::width + x_T::width < 32;
+    typedef typename native<(x_T::width < 16), (x_T::width < 32)>::type operand_t;
+    typedef typename native<(w_T::width < 16), (w_T::width < 32)>::type weight_t;
+    typedef typename native<false, in_32>::type product_t;
+    typedef typename native<false, in_32>::bits sum_t; // unsigned: wraps where it overflows
+    static operand_t operand(const x_T &x) { return static_cast<operand_t>(x.V); }
+    static sum_t product(const w_T &w, operand_t x) {
+        const product_t mantissa = static_cast<weight_t>(w.V);
+        return static_cast<sum_t>(mantissa * static_cast<product_t>(x));
     }
     static accum_T total(sum_t sum) {
+        const long long mantissa = static_cast<product_t>(sum);
         accum_T result;
-        result.range() = ap_int<64>(sum * (1LL << spare));
+        result.range() = ap_int<64>(mantissa * (1LL << spare));
         return result;
     }
 #endif

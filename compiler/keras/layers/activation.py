@@ -14,22 +14,37 @@ from calocc.compiler.keras.layers.registry import (
     keras_layer,
     single,
 )
-from calocc.dialects.qnn.elementwise import LeakyReluOp, MinimumOp, ReluOp
+from calocc.dialects.qnn.elementwise import (
+    AffineOp,
+    LeakyReluOp,
+    MaximumOp,
+    MinimumOp,
+    ReluOp,
+)
 from calocc.dialects.qnn.function import FUNCTIONS, FunctionOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.quantizers import Quantizer
 from calocc.dialects.qnn.softmax import SoftmaxOp
 
 
+_QKERAS_HARD = {"hard_sigmoid": (0.5, 0.5, 0.0), "hard_tanh": (1.0, 0.0, -1.0)}
+"""Slope, offset and least value; the greatest is 1. The hard_sigmoid of Keras has a slope of 0.2."""
+
+
 def activate(
     builder: Builder, config: LayerConfig, x: SSAValue, activation: Quantizer | str
 ) -> SSAValue:
-    """Apply a quantizer, or a Keras activation by name."""
+    """Apply a quantizer, or an activation by name.
+
+    Layers of QKeras look for the name among its own functions before those of Keras.
+    """
     name = config.layer.name
     if isinstance(activation, Quantizer):
         return builder.quantize(config, x, activation)
     if activation == "linear":
         return x
+    if activation in _QKERAS_HARD and config.layer.class_name.startswith("Q"):
+        return _clipped_line(builder, config, x, *_QKERAS_HARD[activation])
     if activation == "relu":
         return builder.add(config, ReluOp((x,), layer=name))
     if activation == "softmax":
@@ -43,6 +58,17 @@ def activate(
         f"the activation {activation!r} is not known",
         f"use a quantizer or one of {known}",
     )
+
+
+def _clipped_line(
+    builder: Builder, config: LayerConfig, x: SSAValue, slope: float, offset: float, least: float
+) -> SSAValue:
+    """clip(slope * x + offset, least, 1)"""
+    name = config.layer.name
+    constants = [builder.constant(config, np.asarray(c)) for c in (slope, offset, least, 1.0)]
+    y = builder.add(config, AffineOp((x, *constants[:2]), layer=name))
+    y = builder.add(config, MaximumOp((y, constants[2]), layer=name))
+    return builder.add(config, MinimumOp((y, constants[3]), layer=name))
 
 
 @keras_layer("Activation", "QActivation")

@@ -1,0 +1,158 @@
+"""How far a float32 evaluation of a `qnn` module may be from its float64 evaluation.
+
+Every value gets a radius: Keras, which computes the same real function in float32, is within it.
+Sums and products add the classical error bound `RELATIVE` times the sum of the absolute products,
+unless all numbers are multiples of one power of two below 2^24 of it, where float32 is exact. A
+quantizer's radius is found by moving its argument by the argument's radius both ways: 0 away
+from rounding boundaries, one or more steps on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import ReturnOp
+from xdsl.ir import Operation, SSAValue
+
+from calocc.compiler.ports import main_function
+from calocc.dialects.qnn.batch_norm import BatchNormOp
+from calocc.dialects.qnn.constant import ConstantOp
+from calocc.dialects.qnn.conv import ConvOp
+from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.elementwise import AddOp, AffineOp, LeakyReluOp, MaximumOp, MinimumOp
+from calocc.dialects.qnn.function import FunctionOp
+from calocc.dialects.qnn.op import QnnOp
+from calocc.dialects.qnn.pool import Pooling, PoolOp
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.softmax import SoftmaxOp
+
+Reals = NDArray[np.float64]
+RELATIVE = 1e-5
+"""Error of a float32 sum relative to the sum of absolute terms: 84 roundings to 24 bits."""
+ROUNDING = 2.0**-23
+"""Error of a few float32 operations relative to the largest number in them."""
+_FINEST = 40
+
+
+@dataclass(frozen=True)
+class Ball:
+    """float64 values, and how far float32 ones may be from them."""
+
+    value: Reals
+    radius: Reals
+
+
+def float32_balls(
+    module: ModuleOp, inputs: Sequence[NDArray[Any]], folded: Collection[str] = ()
+) -> list[Ball]:
+    """The outputs of a module on reals, with their radii. Inputs are exact in float32.
+
+    The constants of `folded` layers are results of float32 arithmetic themselves.
+    """
+    block = main_function(module).body.block
+    balls: dict[SSAValue, Ball] = {
+        argument: _exactly(x.astype(np.float64))
+        for argument, x in zip(block.args, inputs, strict=True)
+    }
+    for op in block.ops:
+        operands = [balls[o] for o in op.operands]
+        if isinstance(op, ReturnOp):
+            return operands
+        assert isinstance(op, QnnOp)
+        (value,) = op.evaluate(*(b.value for b in operands))
+        radius = _radius(op, operands, value)
+        if isinstance(op, ConstantOp) and op.layer_name in folded:
+            radius = RELATIVE * (1 + np.abs(value))
+        balls[op.result] = Ball(value, np.broadcast_to(radius, value.shape))
+    raise AssertionError("main has no return")
+
+
+def _exactly(value: Reals) -> Ball:
+    return Ball(value, np.zeros(value.shape))
+
+
+def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
+    if isinstance(op, ConstantOp):
+        return 0.0
+    if isinstance(op, QuantizeOp):
+        return _quantized(op, operands[0], value)
+    if isinstance(op, DenseOp | ConvOp | AddOp | AffineOp):
+        return _linear(op, operands)
+    if isinstance(op, PoolOp) and op.kind.data is Pooling.SUM:
+        return _linear(op, operands)
+    if isinstance(op, BatchNormOp):
+        return _normalised(op, operands)
+    if isinstance(op, LeakyReluOp):
+        return operands[0].radius + _unless_exact(operands, np.abs(operands[0].value)) * ROUNDING
+    if isinstance(op, FunctionOp):  # their slopes are at most 1
+        return operands[0].radius + RELATIVE * (1 + np.abs(operands[0].value))
+    if isinstance(op, SoftmaxOp):
+        reach = operands[0].radius + RELATIVE * (1 + np.abs(operands[0].value))
+        return reach.max(axis=-1, keepdims=True)
+    if isinstance(op, MinimumOp | MaximumOp):
+        return np.maximum(*(b.radius for b in operands))
+    # What is left moves or selects elements.
+    assert isinstance(op, QnnOp)
+    return op.evaluate_real(*(b.radius for b in operands))
+
+
+def _linear(op: DenseOp | ConvOp | AddOp | AffineOp | PoolOp, operands: Sequence[Ball]) -> Reals:
+    """Of a sum of products: the operands' radii, propagated, and the rounding of the sum."""
+    size = op.evaluate_real(*(np.abs(b.value) for b in operands))
+    reach = op.evaluate_real(*(np.abs(b.value) + b.radius for b in operands))
+    return (reach - size) * (1 + RELATIVE) + RELATIVE * _unless_exact(operands, size)
+
+
+def _unless_exact(operands: Sequence[Ball], size: Reals) -> Reals:
+    """`size`, or 0 if all is exact and a multiple of the same power of two that 24 bits hold."""
+    if any(b.radius.any() for b in operands):
+        return size
+    unit = sum(_fraction_bits(b.value) for b in operands)
+    return np.where(size * 2.0**unit < 2**24, 0.0, size)
+
+
+def _fraction_bits(x: Reals) -> int:
+    """The least number of fraction bits that all values have; `_FINEST` for too many."""
+    for bits in range(_FINEST):
+        if not np.any(np.mod(x * 2.0**bits, 1.0)):
+            return bits
+    return _FINEST
+
+
+def _normalised(op: BatchNormOp, operands: Sequence[Ball]) -> Reals:
+    x, *parameters = operands
+    gamma, beta, mean, variance = (b.value for b in parameters)
+    scale, _ = op.scale_and_offset(gamma, beta, mean, variance)
+    size = np.abs(scale) * (np.abs(x.value) + np.abs(mean)) + np.abs(beta)
+    return np.abs(scale) * x.radius + RELATIVE * size
+
+
+def _quantized(op: QuantizeOp, x: Ball, value: Reals) -> Any:
+    assert op.quantizer is not None
+    quantizer = op.quantizer.quantizer
+    if quantizer.data_dependent:
+        return _fitted(op, x, value)
+    # x + (xq - x) in float32, which is how QKeras returns xq, rounds unless x has few bits.
+    largest = np.maximum(np.abs(x.value), np.abs(value))
+    detour = ROUNDING * _unless_exact([x, _exactly(value[:1])], largest)
+    reach = x.radius + ROUNDING * _unless_exact([x], np.abs(x.value))
+    low, high = quantizer(x.value - reach), quantizer(x.value + reach)
+    if quantizer.rule is None:
+        detour = detour + ROUNDING * np.maximum(np.abs(value), 1)
+    return np.maximum(np.abs(high - value), np.abs(value - low)) + detour
+
+
+def _fitted(op: QuantizeOp, x: Ball, value: Reals) -> Any:
+    """Weights with a scale of their own: levels flip within `RELATIVE` of half a step."""
+    assert op.quantizer is not None
+    levels, scale = op.quantizer.quantizer.decompose(x.value)
+    steps = np.divide(x.value, scale, out=np.zeros_like(value), where=scale != 0)
+    reach = RELATIVE * (1 + np.abs(steps))
+    flips = np.floor(np.abs(steps) + reach + 0.5) != np.floor(np.abs(steps) - reach + 0.5)
+    inside = np.abs(steps) < np.abs(levels).max() + 0.5
+    return np.abs(scale) * (flips & inside) + RELATIVE * np.abs(value)

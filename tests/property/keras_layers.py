@@ -1,0 +1,343 @@
+"""Keras models drawn by hypothesis: many layers side by side on a few inputs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+qkeras: Any = importlib.import_module("qkeras")
+keras: Any = importlib.import_module("tf_keras")
+
+Floats = NDArray[np.float32]
+
+IMAGE, SEQUENCE, VECTOR = "image", "sequence", "vector"
+LINEAR_KERNELS = (
+    "quantized_bits(4,0,alpha=1)",
+    "quantized_bits(5,1,1,alpha=1.0)",
+    "quantized_bits(3,0,alpha='auto')",
+    "quantized_bits(4,1,alpha='auto_po2')",
+    "quantized_bits(6,2,alpha=0.5)",
+    "binary(alpha=1)",
+    "ternary(alpha=1)",
+    "quantized_po2(4)",
+)
+BIASES = ("quantized_bits(8,3,alpha=1)", "quantized_bits(4,1)", "quantized_po2(4)")
+QUANTIZED = (
+    "quantized_bits(6,2,alpha=1)",
+    "quantized_bits(3,0,1,alpha=1)",
+    "quantized_bits(5,1,keep_negative=0,alpha=1)",
+    "quantized_relu(4,1)",
+    "quantized_relu(6,2,negative_slope=0.25)",
+    "quantized_relu(5,1,use_sigmoid=1)",
+    "quantized_tanh(5)",
+    "quantized_sigmoid(4)",
+    "quantized_ulaw(4)",
+    "quantized_po2(4)",
+    "binary(alpha=1)",
+    "ternary(alpha=1)",
+)
+PLAIN = ("linear", "relu", "softmax", "sigmoid", "tanh", "hard_sigmoid", "softplus", "softsign")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A layer: its class, its arguments, and which tensor it reads."""
+
+    class_name: str
+    arguments: Mapping[str, Any]
+    rank: int
+    """Axes of its operand besides the batch."""
+    operands: int = 1
+
+    def layer(self, name: str) -> Any:
+        """A new Keras layer."""
+        package = qkeras if hasattr(qkeras, self.class_name) else keras.layers
+        return getattr(package, self.class_name)(**self.arguments, name=name)
+
+
+Draw = Callable[[st.DrawFn], Spec]
+DRAWS: dict[str, Draw] = {}
+"""How to draw each class; one entry per class that the importer knows."""
+
+
+def drawn(*class_names: str) -> Callable[[Callable[[st.DrawFn, str], Spec]], None]:
+    """Register a function that draws layers of these classes."""
+
+    def register(function: Callable[[st.DrawFn, str], Spec]) -> None:
+        for name in class_names:
+            DRAWS[name] = lambda draw, name=name: function(draw, name)
+
+    return register
+
+
+def pick(draw: st.DrawFn, *choices: Any) -> Any:
+    """One of the choices."""
+    return draw(st.sampled_from(choices))
+
+
+def size(draw: st.DrawFn, most: int = 3) -> int:
+    """1 to `most`."""
+    return draw(st.integers(1, most))
+
+
+def sizes(draw: st.DrawFn, most: int = 3) -> Any:
+    """(height, width), or one number for both."""
+    return pick(draw, size(draw, most), (size(draw, most), size(draw, most)))
+
+
+def _quantizers(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    if not name.startswith("Q"):
+        return {"activation": pick(draw, *PLAIN)}
+    return {
+        "kernel_quantizer": pick(draw, *LINEAR_KERNELS),
+        "bias_quantizer": pick(draw, None, *BIASES),
+        "activation": pick(draw, None, *PLAIN, "hard_tanh", *QUANTIZED),
+    }
+
+
+def _linear(draw: st.DrawFn, name: str, **arguments: Any) -> dict[str, Any]:
+    return {**_quantizers(draw, name), "use_bias": draw(st.booleans()), **arguments}
+
+
+@drawn("Dense", "QDense")
+def _dense(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, _linear(draw, name, units=size(draw, 4)), pick(draw, 1, 1, 2, 3))
+
+
+def _convolution(draw: st.DrawFn) -> dict[str, Any]:
+    return {
+        "filters": size(draw, 4),
+        "kernel_size": sizes(draw),
+        "strides": sizes(draw, 2),
+        "padding": pick(draw, "valid", "same"),
+    }
+
+
+@drawn("Conv2D", "QConv2D")
+def _conv2d(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, _linear(draw, name, **_convolution(draw)), 3)
+
+
+@drawn("Conv1D", "QConv1D")
+def _conv1d(draw: st.DrawFn, name: str) -> Spec:
+    window = {"kernel_size": size(draw), "strides": size(draw, 2)}
+    arguments = _linear(draw, name, **(_convolution(draw) | window))
+    return Spec(name, arguments, 2)
+
+
+@drawn("QConv2DBatchnorm")
+def _folding(draw: st.DrawFn, name: str) -> Spec:
+    # Without center QKeras 0.9 fails; folding_mode has no influence at inference.
+    folding = {
+        "scale": draw(st.booleans()),
+        "epsilon": pick(draw, 1e-3, 1e-2),
+        "folding_mode": pick(draw, "ema_stats_folding", "batch_stats_folding"),
+        "ema_freeze_delay": pick(draw, None, 7),
+    }
+    return Spec(name, _linear(draw, name, **_convolution(draw), **folding), 3)
+
+
+@drawn("BatchNormalization")
+def _normalisation(draw: st.DrawFn, name: str) -> Spec:
+    arguments = {
+        "center": draw(st.booleans()),
+        "scale": draw(st.booleans()),
+        "epsilon": pick(draw, 1e-3, 1e-5),
+    }
+    return Spec(name, arguments, pick(draw, 1, 2, 3))
+
+
+@drawn("Activation")
+def _activation(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"activation": pick(draw, *PLAIN)}, pick(draw, 1, 2, 3))
+
+
+@drawn("QActivation")
+def _quantized(draw: st.DrawFn, name: str) -> Spec:
+    text = pick(draw, *QUANTIZED, "hard_sigmoid", "hard_tanh", "relu", "tanh")
+    as_object = text in QUANTIZED and draw(st.booleans())
+    quantizer = qkeras.get_quantizer(text) if as_object else text
+    return Spec(name, {"activation": quantizer}, pick(draw, 1, 2, 3))
+
+
+@drawn("ReLU")
+def _relu(draw: st.DrawFn, name: str) -> Spec:
+    bounds = {
+        "max_value": pick(draw, None, 0.0, 0.3, 1.0),
+        "negative_slope": pick(draw, 0.0, 0.1, 0.25),
+    }
+    return Spec(name, bounds, pick(draw, 1, 2, 3))
+
+
+@drawn("LeakyReLU")
+def _leaky(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"alpha": pick(draw, 0.0, 0.1, 0.3, 0.25, 2.0)}, pick(draw, 1, 2, 3))
+
+
+@drawn("Softmax")
+def _softmax(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {}, pick(draw, 1, 2, 3))
+
+
+@drawn("MaxPooling2D", "AveragePooling2D")
+def _pooling2d(draw: st.DrawFn, name: str) -> Spec:
+    arguments = {
+        "pool_size": sizes(draw),
+        "strides": pick(draw, None, sizes(draw, 2)),
+        "padding": "valid" if name.startswith("Av") else pick(draw, "valid", "same"),
+    }
+    return Spec(name, arguments, 3)
+
+
+@drawn("MaxPooling1D", "AveragePooling1D")
+def _pooling1d(draw: st.DrawFn, name: str) -> Spec:
+    arguments = {
+        "pool_size": size(draw),
+        "strides": pick(draw, None, size(draw, 2)),
+        "padding": "valid" if name.startswith("Av") else pick(draw, "valid", "same"),
+    }
+    return Spec(name, arguments, 2)
+
+
+@drawn(
+    "GlobalAveragePooling1D", "GlobalMaxPooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"
+)
+def _global(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"keepdims": draw(st.booleans())}, 2 if name.endswith("1D") else 3)
+
+
+@drawn("UpSampling2D")
+def _upsampling(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"size": sizes(draw)}, 3)
+
+
+@drawn("ZeroPadding2D")
+def _padding(draw: st.DrawFn, name: str) -> Spec:
+    edge = st.integers(0, 2)
+    pairs = st.tuples(edge, edge)
+    return Spec(name, {"padding": draw(st.one_of(edge, pairs, st.tuples(pairs, pairs)))}, 3)
+
+
+@drawn("Flatten")
+def _flatten(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {}, pick(draw, 1, 2, 3))
+
+
+@drawn("Reshape")
+def _reshape(draw: st.DrawFn, name: str) -> Spec:
+    # The sizes of the drawn images are even, see `shapes`.
+    return Spec(name, {"target_shape": pick(draw, (-1,), (2, -1), (-1, 2), (1, -1, 2))}, 3)
+
+
+@drawn("Dropout")
+def _dropout(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"rate": 0.5}, pick(draw, 1, 2, 3))
+
+
+@drawn("SpatialDropout1D", "SpatialDropout2D")
+def _spatial_dropout(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"rate": 0.5}, 2 if name.endswith("1D") else 3)
+
+
+@drawn("Add")
+def _add(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {}, pick(draw, 1, 2, 3), pick(draw, 2, 3))
+
+
+@drawn("Concatenate")
+def _concatenate(draw: st.DrawFn, name: str) -> Spec:
+    rank = pick(draw, 1, 2, 3)
+    axis = pick(draw, *range(1, rank + 1), *range(-rank, 0))
+    return Spec(name, {"axis": axis}, rank, pick(draw, 2, 3))
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> dict[str, tuple[int, ...]]:
+    """One input of each rank; the image has an even height."""
+    extent = st.integers(3, 6)
+    channels = size(draw)
+    return {
+        IMAGE: (pick(draw, 4, 6), draw(extent), channels),
+        SEQUENCE: (draw(extent), channels),
+        VECTOR: (size(draw, 6),),
+    }
+
+
+@dataclass
+class Branches:
+    """A model in which each layer reads inputs and is an output."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    specs: Mapping[str, Spec]
+    seed: int
+
+    def build(
+        self, front: str | None = None, behind: Mapping[str, str | None] | None = None
+    ) -> Any:
+        """The Keras model, with `front` behind every input and a quantizer behind each layer."""
+        inputs = [keras.Input(shape, name=name) for name, shape in self.shapes.items()]
+        tensors = {len(shape): x for shape, x in zip(self.shapes.values(), inputs, strict=True)}
+        if front is not None:
+            tensors = {
+                rank: qkeras.QActivation(front, name=f"front_{rank}")(x)
+                for rank, x in tensors.items()
+            }
+        outputs: list[Any] = []
+        for name, spec in self.specs.items():
+            y = _apply(spec, name, tensors[spec.rank])
+            if behind is not None and (quantizer := behind[name]):
+                y = qkeras.QActivation(quantizer, name=f"{name}_behind")(y)
+            outputs.append(y)
+        model = keras.Model(inputs, outputs)
+        randomize(model, self.seed)
+        return model
+
+    def inputs(self, events: int = 4) -> list[Floats]:
+        """Data with a few exact zeros and bounds among them."""
+        random = np.random.default_rng(self.seed + 1)
+        arrays = [random.normal(0, 2, (events, *s)) for s in self.shapes.values()]
+        for array in arrays:
+            array[0] = np.rint(array[0] * 4) / 4
+        return [a.astype(np.float32) for a in arrays]
+
+
+def _apply(spec: Spec, name: str, x: Any) -> Any:
+    layer = spec.layer(name)
+    return layer(x) if spec.operands == 1 else layer([x] * spec.operands)
+
+
+def randomize(model: Any, seed: int) -> None:
+    """Weights of order 1, positive variances."""
+    random = np.random.default_rng(seed)
+    for variable in model.variables:
+        if variable.dtype.is_integer:
+            continue
+        values = random.normal(0, 0.7, variable.shape)
+        variable.assign(np.abs(values) + 0.1 if "variance" in variable.name else values)
+
+
+@st.composite
+def branches(draw: st.DrawFn, class_names: Sequence[str]) -> Branches:
+    """One or two layers of each class."""
+    specs = {
+        f"{name.lower()}_{k}": DRAWS[name](draw)
+        for name in class_names
+        for k in range(draw(st.integers(1, 2)))
+    }
+    return Branches(draw(shapes()), specs, draw(st.integers(0, 2**32 - 2)))
+
+
+def save(model: Any, path: Path) -> Path:
+    """Write the model as Keras 2 does."""
+    model.save(path)
+    return path

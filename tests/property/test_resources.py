@@ -1,0 +1,127 @@
+"""Resource estimates against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calocc.dialects.dataflow import resources
+from calocc.dialects.dataflow.resources import Resources
+
+counts = st.integers(0, 1000)
+amounts = st.builds(Resources, counts, counts, counts, counts, counts)
+
+
+@given(amounts, st.integers(0, 20))
+def test_scaling_is_repeated_addition(each: Resources, count: int) -> None:
+    assert each.scaled(count) == sum([each] * count, Resources())
+
+
+@given(amounts, amounts)
+def test_sums_add_each_kind(a: Resources, b: Resources) -> None:
+    total = a + b
+    assert total == b + a
+    assert (total.dsp, total.bram18, total.uram) == (
+        a.dsp + b.dsp,
+        a.bram18 + b.bram18,
+        a.uram + b.uram,
+    )
+    assert (total.lut, total.ff) == (a.lut + b.lut, a.ff + b.ff)
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "blocks"),
+    [
+        (512, 36, 1),  # exactly one, 512 x 36
+        (512, 37, 2),
+        (513, 36, 2),  # two of 1K x 18
+        (1024, 18, 1),
+        (2048, 10, 2),  # a second 2K x 9 for one bit
+        (16384, 1, 1),
+        (16385, 1, 2),
+        (10000, 8, 5),  # 5 levels of 2K x 9; 8 of 16K x 1, 6 of 4K x 4
+        (3000, 4, 1),
+        (600, 72, 4),  # four of 1K x 18 or 2 x 2 of 512 x 36
+    ],
+)
+def test_block_ram_takes_the_best_aspect_ratio(depth: int, width: int, blocks: int) -> None:
+    assert resources.block_ram(depth, width) == blocks
+
+
+@given(st.integers(1, 40000), st.integers(1, 200))
+def test_block_ram_holds_the_bits(depth: int, width: int) -> None:
+    assert resources.block_ram(depth, width) * 18 * 1024 >= depth * width
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "expected"),
+    [
+        (64, 10, Resources(lut=10, ff=10)),  # 64 x 1 per LUT
+        (65, 10, Resources(lut=20, ff=10)),
+        (128, 500, Resources(lut=1000, ff=500)),  # shallow: LUTs however wide
+        (129, 500, Resources(bram18=14, ff=500)),  # ceil(500 / 36) side by side
+        (1024, 8, Resources(lut=128, ff=8)),  # 8 Kibit still fits LUTs
+        (1025, 8, Resources(bram18=1, ff=8)),
+    ],
+)
+def test_memory_goes_to_luts_or_blocks(depth: int, width: int, expected: Resources) -> None:
+    assert resources.memory(depth, width) == expected
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "expected"),
+    [
+        (2, 16, Resources(lut=31, ff=31)),
+        (32, 16, Resources(lut=31, ff=31)),  # one shift register LUT per bit up to 32
+        (33, 16, Resources(lut=16 + 25, ff=16 + 50)),
+        (1024, 36, Resources(bram18=2, lut=25, ff=36 + 50)),
+    ],
+)
+def test_fifo(depth: int, width: int, expected: Resources) -> None:
+    assert resources.fifo(depth, width) == expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "dsp"),
+    [(8, 8, 1), (27, 18, 1), (18, 27, 1), (28, 18, 2), (27, 19, 2), (28, 19, 4), (3, 3, 1)],
+)
+def test_multipliers_are_tiled_from_27_by_18(a: int, b: int, dsp: int) -> None:
+    assert resources.multiplier(a, b) == Resources(dsp=dsp, ff=a + b)
+
+
+@pytest.mark.parametrize(("a", "b", "luts"), [(2, 8, 8), (8, 2, 8), (1, 8, 8)])
+def test_tiny_operands_need_no_dsp(a: int, b: int, luts: int) -> None:
+    assert resources.multiplier(a, b) == Resources(lut=luts, ff=2 * luts)
+
+
+def test_matvec_adds_up() -> None:
+    """Two PEs of four 6 x 14-bit products, 24-bit sums, 100 words of 24 weight bits each.
+
+    Per PE: 4 DSPs with 20 flip-flops, 96 adder bits, a 100 x 24 LUT ROM (48 LUTs, 24 flip-flops).
+    """
+    per_pe = Resources(dsp=4, lut=96 + 48, ff=4 * 20 + 192 + 24)
+    assert resources.matvec(2, 4, 100, 100, 6, 14, 24) == per_pe.scaled(2) + Resources(lut=60, ff=120)
+
+
+def test_constant_weights_take_no_memory() -> None:
+    fixed, folded = (resources.matvec(1, 1, depth, depth, 8, 8, 20) for depth in (1, 2))
+    assert (folded.lut - fixed.lut, folded.ff - fixed.ff) == (8, 8)
+
+
+def test_window_adds_up() -> None:
+    """3 x 3 over 56 columns of 16 channels of 8 bits, 16 lanes out.
+
+    Two lines of 56 x 128 bits in LUTs, 9 pixels of registers, a 9:1 multiplexer of 128 bits.
+    """
+    lines = Resources(lut=2 * 128, ff=2 * 128)
+    registers = Resources(ff=9 * 128)
+    multiplexer = Resources(lut=128 * 3, ff=2 * 128 * 3)
+    expected = lines + registers + multiplexer + Resources(lut=60, ff=120)
+    assert resources.window(3, 3, 56, 16, 8, 16) == expected
+
+
+def test_inputs_are_kept_for_later_output_folds() -> None:
+    """Ten words of 4 x 14 bits, read again in each of ten output folds, are a memory in LUTs."""
+    once, again = (resources.matvec(2, 4, 100, words, 6, 14, 24) for words in (100, 10))
+    assert (again.lut - once.lut, again.ff - once.ff) == (4 * 14, 4 * 14)

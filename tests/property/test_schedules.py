@@ -1,0 +1,277 @@
+"""Every schedule against its loop, written out as nested loops that note what they move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calocc.dialects.dataflow import depths, schedules
+from calocc.dialects.dataflow.schedule import Schedule
+
+few = st.integers(1, 4)
+
+
+@dataclass
+class Recorder:
+    """Counts iterations; a loop body calls `read` and `write`, then `end` once."""
+
+    reads: list[list[int]]
+    writes: list[list[int]]
+    trips: int = 0
+
+    @staticmethod
+    def of(inputs: int, outputs: int) -> Recorder:
+        return Recorder([[] for _ in range(inputs)], [[] for _ in range(outputs)])
+
+    def read(self, port: int = 0) -> None:
+        self.reads[port].append(self.trips)
+
+    def write(self, port: int = 0) -> None:
+        self.writes[port].append(self.trips)
+
+    def end(self) -> None:
+        self.trips += 1
+
+
+def assert_runs_as(schedule: Schedule, loop: Recorder) -> None:
+    assert [port.tolist() for port in schedule.reads] == loop.reads
+    assert [port.tolist() for port in schedule.writes] == loop.writes
+    assert schedule.trips == loop.trips
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> schedules.Window:
+    """Any image, kernel, stride and padding; perhaps fewer windows than would fit."""
+    image = draw(st.integers(1, 6)), draw(st.integers(1, 6)), draw(st.sampled_from([1, 2, 4, 6]))
+    pads = (draw(few) - 1, draw(few) - 1, draw(few) - 1, draw(few) - 1)
+    high, wide = pads[0] + image[0] + pads[1], pads[2] + image[1] + pads[3]
+    kernel = draw(st.integers(1, min(4, high))), draw(st.integers(1, min(4, wide)))
+    stride = draw(few), draw(few)
+    most = (high - kernel[0]) // stride[0] + 1, (wide - kernel[1]) // stride[1] + 1
+    output = draw(st.integers(1, most[0])), draw(st.integers(1, most[1]))
+    in_lanes = draw(divisors(image[2]))
+    out_lanes = draw(divisors(kernel[0] * kernel[1] * image[2]))
+    return schedules.Window(image, kernel, stride, pads, output, in_lanes, out_lanes)
+
+
+def divisors(n: int) -> st.SearchStrategy[int]:
+    return st.sampled_from([d for d in range(1, n + 1) if n % d == 0])
+
+
+def is_valid(g: schedules.Window, slot: int, columns: int) -> bool:
+    for index, kernel, stride, count in zip(
+        divmod(slot, columns), g.kernel, g.stride, g.output, strict=True
+    ):
+        first = index - kernel + 1
+        if first < 0 or first % stride or first // stride >= count:
+            return False
+    return True
+
+
+def window_loop(g: schedules.Window) -> Recorder:
+    (height, width, channels), (top, _, left, _) = g.image, g.pads
+    rows = max((g.output[0] - 1) * g.stride[0] + g.kernel[0], top + height)
+    columns = max((g.output[1] - 1) * g.stride[1] + g.kernel[1], left + width)
+    beats_out = g.kernel[0] * g.kernel[1] * channels // g.out_lanes
+    beats_in = channels // g.in_lanes
+    loop = Recorder.of(1, 1)
+    for slot in range(rows * columns + 1):
+        r, q = divmod(slot, columns)
+        real = slot < rows * columns and top <= r < top + height and left <= q < left + width
+        valid = slot > 0 and is_valid(g, slot - 1, columns)
+        for b in range(max(beats_out if valid else 0, beats_in if real else 0, 1)):
+            if real and b < beats_in:
+                loop.read()
+            if valid and b < beats_out:
+                loop.write()
+            loop.end()
+    return loop
+
+
+@settings(deadline=None)
+@given(windows())
+def test_window(geometry: schedules.Window) -> None:
+    schedule = schedules.window(geometry)
+    assert_runs_as(schedule, window_loop(geometry))
+    assert len(schedule.reads[0]) * geometry.in_lanes == int(np.prod(geometry.image))
+
+
+@settings(deadline=None)
+@given(windows())
+def test_window_trips_agree_with_the_schedule(geometry: schedules.Window) -> None:
+    trips = schedules.window_trips(geometry, geometry.in_lanes, geometry.out_lanes)
+    assert trips == window_loop(geometry).trips
+
+
+def test_a_window_beyond_its_padding_is_refused() -> None:
+    with pytest.raises(ValueError, match="axis 1 reaches beyond"):
+        schedules.Window((4, 4, 1), (3, 3), (1, 1), (1, 1, 1, 0), (4, 4), 1, 1)
+
+
+@given(few, few, few, few, few)
+def test_matvec(pixels: int, input_folds: int, output_folds: int, simd: int, pe: int) -> None:
+    loop = Recorder.of(1, 1)
+    for _ in range(pixels):
+        for nf in range(output_folds):
+            for sf in range(input_folds):
+                if nf == 0:
+                    loop.read()
+                if sf == input_folds - 1:
+                    loop.write()
+                loop.end()
+    schedule = schedules.matvec(pixels, input_folds * simd, output_folds * pe, simd, pe)
+    assert_runs_as(schedule, loop)
+
+
+@given(few, few, few, few)
+def test_reduce(outer: int, taps: int, beats: int, lanes: int) -> None:
+    loop = Recorder.of(1, 1)
+    for _ in range(outer):
+        for t in range(taps):
+            for _ in range(beats):
+                loop.read()
+                if t == taps - 1:
+                    loop.write()
+                loop.end()
+    assert_runs_as(schedules.reduce(outer, taps, beats * lanes, lanes), loop)
+
+
+@given(few, few)
+def test_map_and_fork(beats: int, ports: int) -> None:
+    mapping, forking = Recorder.of(ports, 1), Recorder.of(1, ports)
+    for _ in range(beats):
+        mapping.write()
+        forking.read()
+        for port in range(ports):
+            mapping.read(port)
+            forking.write(port)
+        mapping.end()
+        forking.end()
+    assert_runs_as(schedules.map(beats, ports), mapping)
+    assert_runs_as(schedules.fork(beats, ports), forking)
+
+
+@given(few, few)
+def test_lanes(beats: int, ratio: int) -> None:
+    narrowing, widening = Recorder.of(1, 1), Recorder.of(1, 1)
+    for iteration in range(beats * ratio):
+        phase = iteration % ratio
+        if phase == 0:
+            narrowing.read()
+        narrowing.write()
+        narrowing.end()
+        widening.read()
+        if phase == ratio - 1:
+            widening.write()
+        widening.end()
+    assert_runs_as(schedules.lanes(beats, beats * ratio), narrowing)
+    assert_runs_as(schedules.lanes(beats * ratio, beats), widening)
+
+
+@given(few, st.lists(few, min_size=1, max_size=4))
+def test_concat(outer: int, beats: list[int]) -> None:
+    loop = Recorder.of(len(beats), 1)
+    for _ in range(outer):
+        for port, count in enumerate(beats):
+            for _ in range(count):
+                loop.read(port)
+                loop.write()
+                loop.end()
+    assert_runs_as(schedules.concat(outer, *beats), loop)
+
+
+@given(few, few, few, st.tuples(*[st.integers(0, 3)] * 4))
+def test_pad(height: int, width: int, beats: int, pads: tuple[int, int, int, int]) -> None:
+    top, bottom, left, right = pads
+    loop = Recorder.of(1, 1)
+    for r in range(top + height + bottom):
+        for q in range(left + width + right):
+            for _ in range(beats):
+                if top <= r < top + height and left <= q < left + width:
+                    loop.read()
+                loop.write()
+                loop.end()
+    assert_runs_as(schedules.pad(height, width, beats, pads), loop)
+
+
+@given(few, few, few, few, few)
+def test_upsample(height: int, width: int, beats: int, down: int, across: int) -> None:
+    loop = Recorder.of(1, 1)
+    for _, i, _, j, _ in indices(height, down, width, across, beats):
+        if i == 0 and j == 0:
+            loop.read()
+        loop.write()
+        loop.end()
+    assert_runs_as(schedules.upsample(height, width, beats, (down, across)), loop)
+
+
+def indices(*shape: int) -> Iterator[tuple[int, ...]]:
+    """Nested loops, the last index fastest."""
+    return iter(np.ndindex(*shape))
+
+
+@given(few)
+def test_buffer(beats: int) -> None:
+    loop = Recorder.of(1, 1)
+    for _ in range(beats):
+        loop.read()
+        loop.end()
+    for _ in range(beats):
+        loop.write()
+        loop.end()
+    assert_runs_as(schedules.buffer(beats), loop)
+
+
+@given(few, few)
+def test_softmax(rows: int, length: int) -> None:
+    loop = Recorder.of(1, 1)
+    for _, phase, _ in indices(rows, 3, length):
+        if phase == 0:
+            loop.read()
+        if phase == 2:
+            loop.write()
+        loop.end()
+    assert_runs_as(schedules.softmax(rows, length), loop)
+
+
+UNEVEN: dict[str, Callable[[], Schedule]] = {
+    "simd=4 does not divide 6": lambda: schedules.matvec(1, 6, 4, 4, 1),
+    "pe=3 does not divide 4": lambda: schedules.matvec(1, 6, 4, 2, 3),
+    "lanes=4 does not divide 6": lambda: schedules.reduce(1, 2, 6, 4),
+    "in_beats=4 does not divide 6": lambda: schedules.lanes(4, 6),
+    "out_beats=4 does not divide 6": lambda: schedules.lanes(6, 4),
+}
+
+
+@pytest.mark.parametrize("text", UNEVEN)
+def test_uneven_folds_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        UNEVEN[text]()
+
+
+BROKEN: dict[str, tuple[list[int], int, int]] = {
+    "not strictly increasing": ([0, 2, 2], 4, 0),
+    "leaves the iterations 0..3": ([0, 4], 4, 0),
+    "at least one beat": ([], 4, 0),
+    "depth=-1 >= 0": ([0], 4, -1),
+}
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_broken_schedules_are_refused(text: str) -> None:
+    reads, trips, depth = BROKEN[text]
+    with pytest.raises(ValueError, match=text):
+        Schedule((np.array(reads, dtype=np.int64),), (), trips, depth)
+
+
+@pytest.mark.parametrize(("simd", "levels"), [(1, 0), (2, 1), (3, 2), (8, 3), (9, 4)])
+def test_the_adder_tree_has_a_level_per_doubling(simd: int, levels: int) -> None:
+    """Stream 2, multiply 3, the tree, accumulate 1, epilogue 2."""
+    assert depths.matvec(simd) == 8 + levels
+    assert schedules.matvec(1, simd, 1, simd, 1).depth == 8 + levels
+    assert schedules.matvec(1, simd, 1, simd, 1, depth=30).depth == 30
