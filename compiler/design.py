@@ -21,7 +21,14 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import Arrays, declare_inputs, load_arrays, parse_format
 from calocc.compiler.keras.importer import import_model
 from calocc.compiler.keras.layers.registry import Overrides
-from calocc.compiler.pipeline import DATAFLOW, FIXED, Runner, Watch, new_context
+from calocc.compiler.pipeline import (
+    DATAFLOW,
+    NUMERICS,
+    SIMPLIFY,
+    Runner,
+    Watch,
+    new_context,
+)
 from calocc.compiler.ports import Port, input_ports, output_ports
 from calocc.compiler.report import Json, design_report, exactness
 from calocc.compiler.settings import Settings, parse_settings
@@ -163,8 +170,9 @@ class Compilation:
         runner = Runner(new_context(), self.seconds, self.watch)
         if name == "qnn":
             return module
-        runner.run(module, FIXED[self.options.opt_level])
+        runner.run(module, NUMERICS)
         self._exactness = exactness(module)
+        runner.run(module, SIMPLIFY[self.options.opt_level])
         if name == "fixed":
             return module
         balance = Balance(target=self.options.target, pins=settings.pins).spec()

@@ -20,15 +20,15 @@ from calocc.compiler.ranges import check_formats
 from calocc.dialects.dataflow.stream import StreamType
 
 NUMERICS = "fold-batch-norm,factor-scales,hoist-quantize,lower-to-fixed,dce"
-SIMPLIFY = "canonicalize,cse,narrow-widths"
+"""From reals to exact fixed-point numbers, at every level."""
 
-FIXED = {
-    0: NUMERICS,
-    1: f"{NUMERICS},{SIMPLIFY}",
-    2: f"{NUMERICS},{SIMPLIFY}",
-    3: f"{NUMERICS},{SIMPLIFY}",
+SIMPLIFY = {
+    0: "",
+    1: "canonicalize,cse,narrow-widths",
+    2: "canonicalize,cse,narrow-widths",
+    3: "canonicalize,cse,narrow-widths",
 }
-"""From reals to exact fixed-point numbers."""
+"""Fewer and narrower operations on tensors."""
 
 DATAFLOW = {
     0: "partition-streams,size-fifos,check-dataflow",

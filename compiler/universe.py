@@ -12,6 +12,7 @@ from importlib import import_module
 from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
 from xdsl.universe import Universe
+from xdsl.utils.target import Target
 
 
 def _fixed() -> Dialect:
@@ -30,6 +31,12 @@ def _dataflow() -> Dialect:
     from calocc.dialects.dataflow.dialect import DATAFLOW
 
     return DATAFLOW
+
+
+def _vitis() -> type[Target]:
+    from calocc.codegen.vitis.target import Vitis
+
+    return Vitis
 
 
 def load_pass(name: str) -> type[ModulePass]:
@@ -57,5 +64,5 @@ PASSES = (
 UNIVERSE = Universe(
     all_dialects={"fixed": _fixed, "qnn": _qnn, "dataflow": _dataflow},
     all_passes={name: (lambda name=name: load_pass(name)) for name in PASSES},
-    all_targets={},
+    all_targets={"vitis": _vitis},
 )

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calocc.runtime.reference import ReferenceModules, load_keras_model, reference_modules
+from calocc.runtime.reference import (
+    Inputs,
+    ReferenceModules,
+    load_keras_model,
+    reference_modules,
+)
 
 Array = NDArray[Any]
 
@@ -64,11 +69,14 @@ def _folding_factor(layer: Any) -> Array:
     return np.asarray(norm.gamma) / np.sqrt(variance + norm.epsilon)
 
 
-def save_model(model: Any, path: Path, sample: Array) -> None:
+def save_model(
+    model: Any, path: Path, sample: Inputs, custom_objects: Mapping[str, Any] | None = None
+) -> None:
     """Settle the weights of `model`, write it as a compressed `.h5` and check the file.
 
     Prints how many predictions for `sample` settling changed: none, unless a folded kernel lay on
-    a rounding boundary to the last bit of float32. Raises `ValueError` if a weight is not finite
+    a rounding boundary to the last bit of float32. `custom_objects` has the model's own layers by
+    name. Raises `ValueError` if a weight is not finite
     or if the file, loaded again, predicts anything else than the settled model.
     """
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
@@ -79,7 +87,8 @@ def save_model(model: Any, path: Path, sample: Array) -> None:
     print(f"settling the weights changed {(trained != settled).sum()} of {settled.size} outputs")
     model.save(path, include_optimizer=False, save_format="h5")
     _compress(path)
-    if not np.array_equal(settled, load_keras_model(path).predict(sample, verbose=0)):
+    loaded = load_keras_model(path, custom_objects)
+    if not np.array_equal(settled, loaded.predict(sample, verbose=0)):
         raise ValueError(f"{path}: the file does not predict what the model predicted")
 
 

@@ -25,7 +25,6 @@ from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.routing import LanesOp
 from calocc.dialects.dataflow.stream import port_stream, stream_of
-
 from calocc.passes.check_dataflow import find_obstacle
 
 

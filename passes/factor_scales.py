@@ -19,11 +19,12 @@ from xdsl.pattern_rewriter import (
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import AffineOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 
 
-def _factor(op: DenseOp | ConvOp, rewriter: PatternRewriter) -> None:
+def _factor(op: DenseOp | ConvOp | DepthwiseOp, rewriter: PatternRewriter) -> None:
     """op(x, quantize(w)) -> affine(op(x, levels), scale, 0), where the scale is real."""
     quantize = op.w.owner
     if not isinstance(quantize, QuantizeOp) or quantize.quantizer is None:
@@ -33,10 +34,11 @@ def _factor(op: DenseOp | ConvOp, rewriter: PatternRewriter) -> None:
     if not isinstance(weights, ConstantOp) or quantizer.format is not None:
         return
     levels, scale = quantizer.decompose(weights.value.numpy())
-    channels = levels.shape[-1]
-    columns = np.broadcast_to(scale.reshape(-1), (channels,))
+    # A depthwise kernel has its output channels on two axes.
+    axes = 2 if isinstance(op, DepthwiseOp) else 1
+    columns = np.broadcast_to(scale, levels.shape).reshape(-1, *levels.shape[-axes:])[0].ravel()
     constants = [
-        ConstantOp.real(a, op.layer_name) for a in (levels, columns.copy(), np.zeros(channels))
+        ConstantOp.real(a, op.layer_name) for a in (levels, columns, np.zeros(columns.size))
     ]
     linear = op.clone()
     linear.operands[1] = constants[0].result
@@ -62,6 +64,15 @@ class FactorConv(RewritePattern):
         _factor(op, rewriter)
 
 
+class FactorDepthwise(RewritePattern):
+    """Depthwise convolutions."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: DepthwiseOp, rewriter: PatternRewriter, /) -> None:
+        """Factor the scale of the kernels out."""
+        _factor(op, rewriter)
+
+
 @dataclass(frozen=True)
 class FactorScales(ModulePass):
     """Split weights with data-dependent scales into integer levels and an affine behind the layer.
@@ -73,5 +84,5 @@ class FactorScales(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""
-        patterns = GreedyRewritePatternApplier([FactorDense(), FactorConv()])
+        patterns = GreedyRewritePatternApplier([FactorDense(), FactorConv(), FactorDepthwise()])
         PatternRewriteWalker(patterns).rewrite_module(op)

@@ -16,6 +16,7 @@ from xdsl.pattern_rewriter import (
 from xdsl.rewriter import InsertPoint
 
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
+from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.fixed.ops import YieldOp
 
 
@@ -28,7 +29,7 @@ class AbsorbMap(RewritePattern):
         if len(op.args) != 1:
             return
         producer = op.args[0].owner
-        if not isinstance(producer, MatvecOp | ReduceOp | MapOp):
+        if not isinstance(producer, MatvecOp | DepthwiseOp | ReduceOp | MapOp):
             return
         block = producer.epilogue.block
         last = block.last_op

@@ -26,6 +26,7 @@ from calocc.compiler.ports import (
     set_ports,
 )
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp, SoftmaxOp
+from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.process import DataflowOp, epilogue_region
 from calocc.dialects.dataflow.routing import (
     BufferOp,
@@ -46,6 +47,7 @@ from calocc.dialects.fixed.types import FixedType
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.depthwise import DepthwiseOp as QnnDepthwiseOp
 from calocc.dialects.qnn.elementwise import ElementwiseOp
 from calocc.dialects.qnn.movement import ConcatOp as QnnConcatOp
 from calocc.dialects.qnn.movement import PadOp as QnnPadOp
@@ -250,6 +252,20 @@ def _conv(partition: Partition, op: ConvOp) -> SSAValue:
     if window.taps > 1 or window.strides != (1, 1) or window.padding:
         x = partition.add(WindowOp(x, window, layer=op.layer_name))
     return _matvec(partition, op, x, _weights(op.w, op.layer_name))
+
+
+@streams(QnnDepthwiseOp)
+def _depthwise(partition: Partition, op: QnnDepthwiseOp) -> SSAValue:
+    """Windows, then a weighted sum per channel of each."""
+    weights = _weights(op.w, op.layer_name)
+    x = partition.add(WindowOp(partition.take(op.x), op.window, layer=op.layer_name))
+    values = weights.value.numpy()
+    taps = BlobAttr.of(values.reshape(-1, *values.shape[2:]))
+    multiplier = values.shape[-1]
+    result = StreamType.of(shape_of(op.result), op.out, multiplier)
+    epilogue = epilogue_region([op.out])
+    y = DepthwiseOp(x, taps, weights.out, epilogue, result, op.layer_name)
+    return partition.lanes(partition.add(y), 1, op.layer_name)
 
 
 @streams(PoolOp)

@@ -19,6 +19,7 @@ from calocc.compiler.network import fifos_of, processes_of, wire_source
 from calocc.compiler.ports import Port, input_ports, main_function, output_ports, return_op
 from calocc.compiler.report import fifo_depth
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp, SoftmaxOp
+from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.routing import (
     BufferOp,
@@ -174,7 +175,11 @@ class Emitter:
         self, op: ProcessOp, ends: dict[SSAValue, int], depths: dict[SSAValue, int | None]
     ) -> None:
         """Name the streams behind a process; those at ports are arguments, not variables."""
-        base = op.layer_name if isinstance(op, MatvecOp) else f"{op.layer_name}_{_kind(op)}"
+        base = (
+            op.layer_name
+            if isinstance(op, MatvecOp | DepthwiseOp)
+            else f"{op.layer_name}_{_kind(op)}"
+        )
         for k, result in enumerate(op.results):
             suffix = f"_{k + 1}" if len(op.results) > 1 else ""
             is_end = result in ends
@@ -287,23 +292,38 @@ def _pad_value(stream: Stream, value: float) -> str:
 def _matvec(state: Emitter, op: MatvecOp) -> None:
     n, m = op.weights.shape
     simd, pe = op.simd, op.pe
-    depth = (n // simd) * (m // pe)
-    weights = Weights(
-        f"w{state.index}",
-        f"weight{state.index}_t",
-        fixed_type(op.weight_type.format),
-        (pe, depth, simd),
-        folded_weights(op.weights.numpy(), pe, simd),
-        op.weight_type.format.frac,
-    )
-    state.firmware.weights.append(weights)
     config = state.config(op).define(n_vectors=op.vectors, n_in=n, n_out=m)
-    config.alias(weight_t=weights.type, accum_t=fixed_type(op.accumulator))
-    bits = depth * simd * op.weight_type.format.width
-    storage = "lutram" if bits <= LUTRAM_BITS else "bram"
+    weights = folded_weights(op.weights.numpy(), pe, simd)
+    _weighted(state, op, config, weights, weights[0].size)
+
+
+def _weighted(
+    state: Emitter,
+    op: MatvecOp | DepthwiseOp,
+    config: Struct,
+    mantissas: NDArray[np.int64],
+    bank: int,
+) -> None:
+    """What processes with weights have in common; each memory holds `bank` weights."""
+    format = op.weight_type.format
+    name, type = f"w{state.index}", f"weight{state.index}_t"
+    weights = Weights(name, type, fixed_type(format), mantissas.shape, mantissas, format.frac)
+    state.firmware.weights.append(weights)
+    config.alias(weight_t=type, accum_t=fixed_type(op.accumulator))
+    storage = "lutram" if bank * format.width <= LUTRAM_BITS else "bram"
     config.add([f"static const nnet::storage weight_storage = nnet::storage::{storage};"])
     state.epilogue(op, config, op.epilogue)
-    state.call(op, weights.variable)
+    state.call(op, name)
+
+
+@emits(DepthwiseOp)
+def _depthwise(state: Emitter, op: DepthwiseOp) -> None:
+    taps, channels, multiplier = op.weights.shape
+    config = state.config(op).define(
+        n_positions=op.positions, n_taps=taps, n_chan=channels, multiplier=multiplier
+    )
+    weights = op.weights.numpy().reshape(-1, op.outputs[0].width)
+    _weighted(state, op, config, weights, weights.size)
 
 
 def folded_weights(weights: NDArray[np.int64], pe: int, simd: int) -> NDArray[np.int64]:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from calocc.codegen.vitis.cpp import fixed_type, literals
-from calocc.codegen.vitis.emit import Firmware, Weights, emit
+from calocc.codegen.vitis.cpp import fixed_type
+from calocc.codegen.vitis.emit import Firmware, emit
+from calocc.codegen.vitis.sources import render, sources
 from calocc.compiler.data import to_mantissas
 from calocc.compiler.design import Design
 from calocc.compiler.diagnostics import CaloccError
@@ -29,6 +29,9 @@ from calocc.runtime.gxx import ap_types_dir
 _HERE = Path(__file__).parent
 TEST_EVENTS = 4
 """Events in the test bench's files."""
+SCRIPTS = ("build_lib.sh", "project.tcl", "build_prj.tcl", "build_opt.tcl", "vivado_synth.tcl")
+MARKS = ("model.mlir", "report.json", "hls4ml_config.yml")
+"""Files by which a project of calocc is known."""
 
 
 @dataclass(eq=False)
@@ -83,19 +86,31 @@ def write_project(design: Design, directory: Path) -> Path:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
             draft = Path(place) / target.name
             Project(design, draft, target).write()
-            if target.exists():
-                target.rename(Path(place) / "old")
-            draft.rename(target)
+            _exchange(draft, target, Path(place) / "old")
     except OSError as error:
         raise CannotWrite(str(directory), error.strerror or str(error)) from None
     return target
+
+
+def _exchange(draft: Path, target: Path, old: Path) -> None:
+    """Move `draft` to `target` and what is there to `old`; undo the latter if that fails."""
+    if not target.exists():
+        draft.rename(target)
+        return
+    target.rename(old)
+    try:
+        draft.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
 
 
 def _replaceable(directory: Path) -> bool:
     """A project of ours, or an empty directory."""
     if not directory.is_dir():
         return False
-    return (directory / "model.mlir").is_file() or not any(directory.iterdir())
+    ours = all((directory / name).is_file() for name in MARKS)
+    return ours or not any(directory.iterdir())
 
 
 @dataclass
@@ -112,7 +127,6 @@ class Project:
         for folder in ("firmware/weights", "firmware/nnet_utils", "tb_data"):
             (self.draft / folder).mkdir(parents=True)
         self._copy_headers(firmware)
-        self._write_weights(firmware)
         self._write_sources(firmware)
         self._write_test_data()
         self._write_build_files(firmware)
@@ -123,7 +137,7 @@ class Project:
         (self.draft / name).write_text(text)
 
     def _template(self, template: str, target: str, **values: Any) -> None:
-        self._text(target, _ENVIRONMENT.get_template(template).render(**values))
+        self._text(target, render(template, **values))
 
     def _report(self) -> dict[str, Any]:
         """All but the seconds that compiling took: equal designs are written as equal files."""
@@ -144,19 +158,9 @@ class Project:
         for kernel in ("types", "weights", *firmware.kernels):
             shutil.copy(_HERE / f"kernels/calocc_{kernel}.h", utils)
 
-    def _write_weights(self, firmware: Firmware) -> None:
-        for w in firmware.weights:
-            dims = "".join(f"[{d}]" for d in w.dimensions)
-            self._template("firmware/weights.h.j2", f"firmware/weights/{w.variable}.h",
-                           w=w, dims=dims)  # fmt: skip
-            self._text(f"firmware/weights/{w.variable}.txt", _csv(w))
-
     def _write_sources(self, firmware: Firmware) -> None:
-        name = firmware.name
-        for suffix in ("h", "cpp"):
-            self._template(f"firmware/top.{suffix}.j2", f"firmware/{name}.{suffix}", fw=firmware)
-        for header in ("defines.h", "parameters.h"):
-            self._template(f"firmware/{header}.j2", f"firmware/{header}", fw=firmware)
+        for name, text in sources(firmware).items():
+            self._text(f"firmware/{name}", text)
         self._write_bridge(firmware)
         self._write_test_bench(firmware)
 
@@ -198,8 +202,8 @@ class Project:
         report = self.design.report
         values = {"name": firmware.name, "stamp": self.stamp, "part": report["part"]}
         period = 1000 / report["clock_mhz"]
-        for template in ("build_lib.sh", "project.tcl", "build_prj.tcl", "build_opt.tcl"):
-            self._template(f"{template}.j2", template, **values, period=f"{period:g}")
+        for script in SCRIPTS:
+            self._template(f"{script}.j2", script, **values, period=f"{period:g}")
         (self.draft / "build_lib.sh").chmod(0o755)
         self._text("hls4ml_config.yml", yaml.safe_dump(self._config(period), sort_keys=False))
 
@@ -218,20 +222,6 @@ class Project:
             "OutputShapes": {p.name: list(p.shape) for p in design.outputs},
             "HLSConfig": {},
         }
-
-
-_ENVIRONMENT = Environment(
-    loader=FileSystemLoader(_HERE / "templates"),
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    undefined=StrictUndefined,
-    autoescape=False,
-)
-
-
-def _csv(weights: Weights) -> str:
-    return ", ".join(literals(weights.mantissas, weights.frac)) + "\n"
 
 
 def _cast(port: Port) -> str:

@@ -156,9 +156,10 @@ def _threshold(body: FunctionBody, op: ops.ScalarOp) -> None:
         table = body.table("thresholds", type, texts, count)
     level = body.name("level")
     body.lines.append(f"ap_int<{op.out.width + 1}> {level} = {op.base.value.data};")
-    body.lines.append(f"for (unsigned k = 0; k < {count}; k++)")
+    body.lines.append(f"for (unsigned k = 0; k < {count}; k++) {{")
     body.lines.append("    #pragma HLS UNROLL")
     body.lines.append(f"    {level} += {x} >= {table}[k] ? 1 : 0;")
+    body.lines.append("}")
     _from_mantissa(body, op, level)
 
 

@@ -10,7 +10,15 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Region, SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
-from calocc.compiler.keras.layers import activation, deepcalo, linear, structure
+from calocc.compiler.keras.layers import (
+    activation,
+    deepcalo,
+    depthwise,
+    linear,
+    merge,
+    movement,
+    structure,
+)
 from calocc.compiler.keras.layers.registry import (
     IMPORTERS,
     Builder,
@@ -21,7 +29,7 @@ from calocc.compiler.keras.reader import Call, KerasModel, TensorRef, read_model
 from calocc.compiler.ports import Port, set_ports
 from calocc.dialects.qnn.op import real_tensor, shape_of
 
-BUILT_IN = (activation, deepcalo, linear, structure)
+BUILT_IN = (activation, deepcalo, depthwise, linear, merge, movement, structure)
 """Modules whose import fills the registry."""
 
 

@@ -203,8 +203,8 @@ class MatvecOp(ProcessOp):
             simd=self.simd,
             depth=(n // self.simd) * (m // self.pe),
             words=n // self.simd,
-            weight_width=_signed_width(self.weight_type.format),
-            data_width=_signed_width(stream_of(self.x).format),
+            weight_width=signed_width(self.weight_type.format),
+            data_width=signed_width(stream_of(self.x).format),
             acc_width=self.accumulator.width,
         )
         return core + epilogue_resources(self.epilogue, self.pe)
@@ -336,7 +336,7 @@ class SoftmaxOp(ProcessOp):
         )
 
 
-def _signed_width(format: Format) -> int:
+def signed_width(format: Format) -> int:
     """Bits at the port of a multiplier, whose operands are signed."""
     return format.width + (not format.signed)
 

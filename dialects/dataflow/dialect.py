@@ -5,6 +5,7 @@ from __future__ import annotations
 from xdsl.ir import Dialect
 
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp, SoftmaxOp
+from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.routing import (
     BufferOp,
     ConcatOp,
@@ -23,6 +24,7 @@ DATAFLOW = Dialect(
     [
         BufferOp,
         ConcatOp,
+        DepthwiseOp,
         ForkOp,
         LanesOp,
         MapOp,

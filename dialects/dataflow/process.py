@@ -10,8 +10,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import DenseArrayBase, IntegerType, StringAttr
-from xdsl.ir import Block, Operation, Region, SSAValue
-from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, opt_prop_def
+from xdsl.ir import Block, Operation, OpTrait, Region, SSAValue
+from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, opt_prop_def, traits_def
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow.resources import Resources
@@ -32,6 +32,16 @@ class Folding:
     outputs: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class OneReader(OpTrait):
+    """A FIFO has one end to read from: no result is used twice."""
+
+    def verify(self, op: Operation) -> None:
+        """Count the uses of each result."""
+        if any(len(list(result.uses)) > 1 for result in op.results):
+            raise VerifyException("a stream has one reader; dataflow.fork copies it")
+
+
 class DataflowOp(IRDLOperation, ABC):
     """An op whose operands and results are streams.
 
@@ -40,6 +50,7 @@ class DataflowOp(IRDLOperation, ABC):
 
     layer = opt_prop_def(StringAttr)
     depths = opt_prop_def(DenseArrayBase)
+    traits = traits_def(OneReader())
     irdl_options = (ParsePropInAttrDict(),)
 
     @property

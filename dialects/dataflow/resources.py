@@ -110,6 +110,18 @@ def matvec(
     return each.scaled(pe) + kept + logic(CONTROL_LUTS)
 
 
+def depthwise(
+    lanes: int, words: int, channels: int, weight_width: int, data_width: int, acc_width: int
+) -> Resources:
+    """A multiplier and an adder per lane, a shift register of sums, a weight ROM of `words`."""
+    sums = Resources(ff=channels * acc_width) + logic(lanes * acc_width + CONTROL_LUTS)
+    return (
+        multiplier(weight_width, data_width).scaled(lanes)
+        + sums
+        + memory(words, lanes * weight_width)
+    )
+
+
 def window(
     rows: int, columns: int, image_width: int, channels: int, data_width: int, out_lanes: int
 ) -> Resources:

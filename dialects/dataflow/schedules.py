@@ -171,6 +171,14 @@ def reduce(outer: int, taps: int, channels: int, lanes: int, depth: int | None =
     )
 
 
+def depthwise(
+    positions: int, taps: int, channels: int, lanes: int, depth: int | None = None
+) -> Schedule:
+    """The loop of `reduce` with a multiplier in front of every accumulator."""
+    depth = depths.matvec(1) if depth is None else depth
+    return reduce(positions, taps, channels, lanes, depth)
+
+
 def map(beats: int, inputs: int = 1, depth: int | None = None) -> Schedule:
     """Element-wise: each iteration reads a beat of every input and writes one."""
     each = _arange(beats)

@@ -8,6 +8,7 @@ from calocc.dialects.qnn.batch_norm import BatchNormOp
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
@@ -37,6 +38,7 @@ QNN = Dialect(
         ConstantOp,
         ConvOp,
         DenseOp,
+        DepthwiseOp,
         FunctionOp,
         IsZeroOp,
         LeakyReluOp,

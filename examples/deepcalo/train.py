@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from calocc.runtime.reference import ReferenceModules, load_keras_model
+from calocc.runtime.reference import Inputs, ReferenceModules, load_keras_model
 from examples.common import Array, save_model, save_test_data, seeded_modules, training_parser
 from examples.deepcalo.showers import SHAPE, generate
 
@@ -114,7 +114,7 @@ def _ridge(value: Array, energies: Array) -> Array:
 
 
 def train(
-    modules: ReferenceModules, model: Any, images: Array, energies: Array, arguments: Any
+    modules: ReferenceModules, model: Any, inputs: Inputs, energies: Array, arguments: Any
 ) -> None:
     """Fit with Adam, its rate falling along a half cosine to zero over all epochs."""
     tensorflow, keras = modules.tensorflow, modules.keras
@@ -126,18 +126,19 @@ def train(
 
     # Without the last quantizer, whose gradient vanishes where it saturates.
     part: Any = keras.Model(model.inputs, model.get_layer("energy").output)
-    rate = keras.optimizers.schedules.CosineDecay(arguments.rate, _steps(arguments))
+    rate = keras.optimizers.schedules.CosineDecay(arguments.rate, steps(arguments))
     part.compile(keras.optimizers.legacy.Adam(rate), relative_log_cosh, ["mape"])
-    part.fit(images, energies[:, None], arguments.batch, arguments.epochs, verbose=2)
+    part.fit(inputs, energies[:, None], arguments.batch, arguments.epochs, verbose=2)
 
 
-def _steps(arguments: Any) -> int:
+def steps(arguments: Any) -> int:
+    """Training steps, by the options `epochs`, `events` and `batch`."""
     return arguments.epochs * -(-arguments.events // arguments.batch)
 
 
-def report(model: Any, images: Array, energies: Array) -> None:
+def report(model: Any, inputs: Inputs, energies: Array) -> None:
     """Print correlation and relative errors; IQR75 is Q(0.875) - Q(0.125) of E_pred/E_true - 1."""
-    predicted = np.asarray(model.predict(images, verbose=0))[:, 0]
+    predicted = np.asarray(model.predict(inputs, verbose=0))[:, 0]
     error = predicted / energies - 1.0
     low, high = np.quantile(error, [0.125, 0.875])
     correlation = np.corrcoef(predicted, energies)[0, 1]
@@ -163,7 +164,7 @@ def main() -> None:
     if arguments.resume:
         model = load_keras_model(arguments.resume)
     else:
-        model = build(modules, arguments.seed, _steps(arguments) * 3 // 5)
+        model = build(modules, arguments.seed, steps(arguments) * 3 // 5)
         some = slice(CALIBRATION_EVENTS)
         calibrate(modules, model, images[some], energies[some])
     if arguments.epochs:

@@ -24,7 +24,15 @@ from calocc.dialects.qnn.batch_norm import BatchNormOp
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
-from calocc.dialects.qnn.elementwise import AddOp, AffineOp, LeakyReluOp, MaximumOp, MinimumOp
+from calocc.dialects.qnn.elementwise import (
+    AddOp,
+    AffineOp,
+    LeakyReluOp,
+    MaximumOp,
+    MinimumOp,
+    MultiplyOp,
+    SubtractOp,
+)
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.op import QnnOp
 from calocc.dialects.qnn.pool import Pooling, PoolOp
@@ -81,10 +89,12 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
         return 0.0
     if isinstance(op, QuantizeOp):
         return _quantized(op, operands[0], value)
-    if isinstance(op, DenseOp | ConvOp | AddOp | AffineOp):
+    if isinstance(op, DenseOp | ConvOp | AddOp | AffineOp | MultiplyOp):
         return _linear(op, operands)
     if isinstance(op, PoolOp) and op.kind.data is Pooling.SUM:
         return _linear(op, operands)
+    if isinstance(op, SubtractOp):
+        return _linear(AddOp(op.args), operands)
     if isinstance(op, BatchNormOp):
         return _normalised(op, operands)
     if isinstance(op, LeakyReluOp):
@@ -94,14 +104,18 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
     if isinstance(op, SoftmaxOp):
         reach = operands[0].radius + RELATIVE * (1 + np.abs(operands[0].value))
         return reach.max(axis=-1, keepdims=True)
-    if isinstance(op, MinimumOp | MaximumOp):
+    if isinstance(op, MinimumOp):
         return np.maximum(*(b.radius for b in operands))
+    if isinstance(op, MaximumOp) and not isinstance(op.args[1].owner, ConstantOp):
+        return np.maximum(*(b.radius for b in operands))
+    if isinstance(op, MaximumOp):  # QKeras computes clip(x, -1, 1) as 2 clip(x/2 + 1/2, 0, 1) - 1
+        return operands[0].radius + ROUNDING * _unless_exact(operands[:1], np.ones(value.shape))
     # What is left moves or selects elements.
     assert isinstance(op, QnnOp)
     return op.evaluate_real(*(b.radius for b in operands))
 
 
-def _linear(op: DenseOp | ConvOp | AddOp | AffineOp | PoolOp, operands: Sequence[Ball]) -> Reals:
+def _linear(op: QnnOp, operands: Sequence[Ball]) -> Reals:
     """Of a sum of products: the operands' radii, propagated, and the rounding of the sum."""
     size = op.evaluate_real(*(np.abs(b.value) for b in operands))
     reach = op.evaluate_real(*(np.abs(b.value) + b.radius for b in operands))
@@ -140,7 +154,8 @@ def _quantized(op: QuantizeOp, x: Ball, value: Reals) -> Any:
     # x + (xq - x) in float32, which is how QKeras returns xq, rounds unless x has few bits.
     largest = np.maximum(np.abs(x.value), np.abs(value))
     detour = ROUNDING * _unless_exact([x, _exactly(value[:1])], largest)
-    reach = x.radius + ROUNDING * _unless_exact([x], np.abs(x.value))
+    short = (np.mod(x.value * 2.0**10, 1.0) == 0) & (np.abs(x.value) < 2.0**10)
+    reach = x.radius + ROUNDING * np.where(short, 0.0, np.abs(x.value) + 1)
     low, high = quantizer(x.value - reach), quantizer(x.value + reach)
     if quantizer.rule is None:
         detour = detour + ROUNDING * np.maximum(np.abs(value), 1)

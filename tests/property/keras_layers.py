@@ -221,11 +221,47 @@ def _upsampling(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"size": sizes(draw)}, 3)
 
 
+@drawn("UpSampling1D")
+def _upsampling1d(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"size": size(draw)}, 2)
+
+
+@drawn("RepeatVector")
+def _repeat(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"n": size(draw)}, 1)
+
+
+@drawn("Permute")
+def _permute(draw: st.DrawFn, name: str) -> Spec:
+    rank = pick(draw, 1, 2, 3)
+    return Spec(name, {"dims": draw(st.permutations(range(1, rank + 1)))}, rank)
+
+
+def _edges(draw: st.DrawFn, most: int) -> Any:
+    edge = st.integers(0, most)
+    pairs = st.tuples(edge, edge)
+    return draw(st.one_of(edge, pairs, st.tuples(pairs, pairs)))
+
+
 @drawn("ZeroPadding2D")
 def _padding(draw: st.DrawFn, name: str) -> Spec:
-    edge = st.integers(0, 2)
-    pairs = st.tuples(edge, edge)
-    return Spec(name, {"padding": draw(st.one_of(edge, pairs, st.tuples(pairs, pairs)))}, 3)
+    return Spec(name, {"padding": _edges(draw, 2)}, 3)
+
+
+@drawn("ZeroPadding1D")
+def _padding1d(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"padding": pick(draw, size(draw), (size(draw), 0), (0, size(draw)))}, 2)
+
+
+@drawn("Cropping2D")
+def _cropping(draw: st.DrawFn, name: str) -> Spec:
+    # No side of an image is shorter than 3.
+    return Spec(name, {"cropping": _edges(draw, 1)}, 3)
+
+
+@drawn("Cropping1D")
+def _cropping1d(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"cropping": pick(draw, 0, 1, (0, 2), (2, 0), (1, 1))}, 2)
 
 
 @drawn("Flatten")
@@ -249,9 +285,10 @@ def _spatial_dropout(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"rate": 0.5}, 2 if name.endswith("1D") else 3)
 
 
-@drawn("Add")
-def _add(draw: st.DrawFn, name: str) -> Spec:
-    return Spec(name, {}, pick(draw, 1, 2, 3), pick(draw, 2, 3))
+@drawn("Add", "Multiply", "Average", "Maximum", "Minimum", "Subtract")
+def _merge(draw: st.DrawFn, name: str) -> Spec:
+    operands = 2 if name == "Subtract" else pick(draw, 2, 3)
+    return Spec(name, {}, pick(draw, 1, 2, 3), operands)
 
 
 @drawn("Concatenate")
@@ -299,7 +336,7 @@ class Branches:
                 y = qkeras.QActivation(quantizer, name=f"{name}_behind")(y)
             outputs.append(y)
         model = keras.Model(inputs, outputs)
-        randomize(model, self.seed)
+        randomize(model, self.seed, fine=front is None)
         return model
 
     def inputs(self, events: int = 4) -> list[Floats]:
@@ -313,17 +350,24 @@ class Branches:
 
 def _apply(spec: Spec, name: str, x: Any) -> Any:
     layer = spec.layer(name)
-    return layer(x) if spec.operands == 1 else layer([x] * spec.operands)
+    if spec.operands == 1:
+        return layer(x)
+    others = [keras.layers.LeakyReLU(0.5, name=f"{name}_{k}")(x) for k in range(1, spec.operands)]
+    return layer([x, *others])
 
 
-def randomize(model: Any, seed: int) -> None:
-    """Weights of order 1, positive variances."""
+def randomize(model: Any, seed: int, fine: bool = True) -> None:
+    """Weights of order 1, positive variances; kernels and biases of few bits unless `fine`."""
     random = np.random.default_rng(seed)
     for variable in model.variables:
         if variable.dtype.is_integer:
             continue
         values = random.normal(0, 0.7, variable.shape)
-        variable.assign(np.abs(values) + 0.1 if "variance" in variable.name else values)
+        if "variance" in variable.name:
+            values = np.abs(values) + 0.1
+        elif not fine and any(word in variable.name for word in ("kernel", "bias")):
+            values = np.rint(values * 16) / 16
+        variable.assign(values)
 
 
 @st.composite
@@ -334,7 +378,10 @@ def branches(draw: st.DrawFn, class_names: Sequence[str]) -> Branches:
         for name in class_names
         for k in range(draw(st.integers(1, 2)))
     }
-    return Branches(draw(shapes()), specs, draw(st.integers(0, 2**32 - 2)))
+    inputs = draw(shapes())
+    ranks = {spec.rank for spec in specs.values()}
+    used = {name: shape for name, shape in inputs.items() if len(shape) in ranks}
+    return Branches(used, specs, draw(st.integers(0, 2**32 - 2)))
 
 
 def save(model: Any, path: Path) -> Path:

@@ -21,6 +21,7 @@ from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
+    AffineOp,
     MaximumOp,
     MinimumOp,
     MultiplyOp,
@@ -38,6 +39,7 @@ from calocc.dialects.qnn.quantizers import (
     Quantizer,
     Ternary,
 )
+from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.windows import Padding, Window
 from calocc.runtime.emulator import execute
 
@@ -205,6 +207,28 @@ class _Drawer:
         axes = self.random.permutation(len(shape_of(x))).tolist()
         return self.net.add(TransposeOp(x, axes, self.name("transpose")))
 
+    def slice(self, x: SSAValue) -> SSAValue:
+        axis = self.integer(0, len(shape_of(x)) - 1)
+        start = self.integer(0, shape_of(x)[axis] - 1)
+        stop = self.integer(start + 1, shape_of(x)[axis])
+        return self.net.add(SliceOp(x, axis, start, stop, self.name("slice")))
+
+    def gate(self, x: SSAValue) -> SSAValue:
+        """An image times one number for each channel, or for each row and column."""
+        layer, (height, width, channels) = self.name("gate"), shape_of(x)
+        whole, axis = Window(height, width), self.integer(0, 2)
+        one = PoolOp(x, Pooling.MAX, whole, layer) if axis < 2 else SliceOp(x, 2, 0, 1, layer)
+        factors = self.quantize(self.net.add(one))
+        assert shape_of(factors) in [(1, 1, channels), (height, width, 1)]
+        return self.net.add(MultiplyOp((x, factors), layer=layer))
+
+    def neutral(self, x: SSAValue) -> SSAValue:
+        """An affine function that does nothing, or half of it nothing."""
+        scale, offset = (self.net.constant(np.full(shape_of(x)[-1:], v)) for v in (1.0, 0.0))
+        random = self.net.constant(self.random.integers(-3, 4, shape_of(x)[-1:]) / 2)
+        pair = self.pick([(scale, offset), (scale, random), (random, offset)])
+        return self.net.add(AffineOp((x, *pair), layer=self.name("neutral")))
+
     def flatten(self, x: SSAValue) -> SSAValue:
         return self.net.add(ReshapeOp(x, (prod(shape_of(x)),), self.name("flatten")))
 
@@ -222,8 +246,8 @@ class _Drawer:
     def layer(self, x: SSAValue) -> SSAValue:
         """One drawn layer."""
         anything = [self.dense, self.relu, self.bias, self.quantize, self.flatten, self.concat]
-        anything += [self.transpose] + [self.batch_norm] * self.auto
-        images = [self.conv, self.pool, self.residual, self.pad, self.upsample]
+        anything += [self.transpose, self.slice, self.neutral] + [self.batch_norm] * self.auto
+        images = [self.conv, self.pool, self.residual, self.pad, self.upsample, self.gate]
         return self.pick(images * 2 + anything if len(shape_of(x)) == 3 else anything)(x)
 
 

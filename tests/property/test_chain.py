@@ -162,6 +162,21 @@ def test_negative_slopes(drawn: Drawn) -> None:
     check(drawn)
 
 
+def test_points_that_differ_are_counted() -> None:
+    """x / 10 is half-way between two results for every tenth x; no binary fraction is.
+
+    There are too many levels for thresholds, so the pass has to leave some points different.
+    """
+    scale, offset = np.array([0.1, -0.3]), np.zeros(2)
+    parameters = (scale, offset, offset, offset)
+    source, target = QuantizedBits(13, 12, alpha=1.0), QuantizedBits(12, 11, alpha=1.0)
+    drawn = Drawn(source, ["affine"], target, parameters, offset)
+    check(drawn)
+    noted = attribute(run_passes(drawn.network(), LOWER), "differing_points")
+    assert noted is not None
+    assert 0 < noted <= 2 * 2**13 / 10 + 2
+
+
 @given(chains(tuple(FUNCTIONS)))
 @settings(max_examples=50)
 def test_functions(drawn: Drawn) -> None:

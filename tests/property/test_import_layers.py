@@ -11,7 +11,7 @@ import pytest
 from float32_error import float32_balls
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras_layers import DRAWS, Branches, branches, keras, save
+from keras_layers import DRAWS, Branches, branches, save
 
 from calocc.compiler.keras.importer import import_model
 from calocc.compiler.keras.layers.registry import IMPORTERS
@@ -26,9 +26,11 @@ GROUPS = {
         *("GlobalAveragePooling2D", "GlobalMaxPooling2D"),
     ),
     "movement": (
-        *("UpSampling2D", "ZeroPadding2D", "Flatten", "Reshape", "Add", "Concatenate"),
+        *("UpSampling1D", "UpSampling2D", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D"),
+        *("Cropping2D", "Flatten", "Reshape", "RepeatVector", "Permute"),
         *("Dropout", "SpatialDropout1D", "SpatialDropout2D"),
     ),
+    "merges": ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"),
 }
 
 

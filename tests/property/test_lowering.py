@@ -75,7 +75,13 @@ def check_integer_passes(module: ModuleOp, mantissas: list[Ints], interval: int)
     """From fixed-point layers to balanced processes, nothing changes a bit."""
     expected = execute(module, mantissas)
     passes = ["canonicalize", "cse", "narrow-widths", "partition-streams", "fuse"]
-    for step in [*passes, f"balance{{interval={interval}}}", "balance{interval=1}", "size-fifos"]:
+    for step in [
+        *passes,
+        f"balance{{interval={interval}}}",
+        "balance{interval=1}",
+        "size-fifos",
+        "check-dataflow",
+    ]:
         run_passes(module, step)
         same(expected, execute(module, mantissas), f"{step}\n{module}")
         if step in ("narrow-widths", "size-fifos"):

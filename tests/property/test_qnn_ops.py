@@ -26,6 +26,7 @@ from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
     ExactElementwiseOp,
+    IsZeroOp,
     LeakyReluOp,
     MaximumOp,
     MinimumOp,
@@ -45,6 +46,7 @@ from calocc.dialects.qnn.movement import (
 from calocc.dialects.qnn.op import QnnOp, Shape, fixed_tensor, format_of, real_tensor, shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.softmax import SoftmaxOp, integer_softmax
 from calocc.dialects.qnn.windows import Padding, Window, exact_matmul
 
@@ -139,6 +141,7 @@ ELEMENTWISE: list[tuple[type[ExactElementwiseOp], int]] = [
     (MaximumOp, 2),
     (MinimumOp, 2),
     (ReluOp, 1),
+    (IsZeroOp, 1),
 ]
 
 
@@ -293,6 +296,8 @@ MOVEMENTS: list[tuple[Shape, Callable[[SSAValue], MovementOp], Callable[[Ints], 
         lambda x: PadOp(x, Padding(0, 1, 2, 0)),
         lambda x: np.array([[[0], [0], x[0, 0], x[0, 1]], [[0]] * 4]),
     ),
+    ((2, 3), lambda x: SliceOp(x, 1, 1, 3), lambda x: np.array([[a[1], a[2]] for a in x])),
+    ((3, 2), lambda x: SliceOp(x, 0, 1, 2), lambda x: np.array([x[1]])),
     (
         (1, 2, 1),
         lambda x: UpsampleOp(x, (2, 3)),

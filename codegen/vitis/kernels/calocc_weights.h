@@ -16,7 +16,8 @@
 namespace nnet {
 
 // Fills an array of any shape with SIZE numbers, separated by commas, from a file in WEIGHTS_DIR.
-// A file that is missing or too short ends the program: nothing sensible could be computed.
+// A file that is missing or holds another number of them ends the program: nothing sensible could
+// be computed.
 template <class T, size_t SIZE, class array_T> void load_weights(array_T &weights, const char *name) {
     static_assert(sizeof(array_T) == SIZE * sizeof(T), "the array has SIZE elements");
     const std::string path = std::string(WEIGHTS_DIR) + "/" + name;
@@ -24,12 +25,15 @@ template <class T, size_t SIZE, class array_T> void load_weights(array_T &weight
     T *next = reinterpret_cast<T *>(&weights);
     size_t count = 0;
     double value;
-    while (file && count < SIZE && std::fscanf(file, "%lf ,", &value) == 1)
-        next[count++] = value;
+    while (file && std::fscanf(file, "%lf ,", &value) == 1) {
+        if (count < SIZE)
+            next[count] = value;
+        count++;
+    }
     if (file)
         std::fclose(file);
-    if (count < SIZE) {
-        std::fprintf(stderr, "error: %s holds %zu of %zu constants\n", path.c_str(), count, SIZE);
+    if (count != SIZE) {
+        std::fprintf(stderr, "error: %s holds %zu constants, not %zu\n", path.c_str(), count, SIZE);
         std::abort();
     }
 }

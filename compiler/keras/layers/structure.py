@@ -1,11 +1,8 @@
-"""Layers that normalise, pool, move or merge."""
+"""Layers that normalise or pool."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
-from math import prod
-from typing import Any, cast
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -23,11 +20,11 @@ from calocc.compiler.keras.layers.registry import (
     single,
 )
 from calocc.dialects.qnn.batch_norm import BatchNormOp
-from calocc.dialects.qnn.elementwise import AddOp, AffineOp
-from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, UpsampleOp
+from calocc.dialects.qnn.elementwise import AffineOp
+from calocc.dialects.qnn.movement import ReshapeOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
-from calocc.dialects.qnn.windows import Padding, Window
+from calocc.dialects.qnn.windows import Window
 
 
 def _refuse(config: LayerConfig, reason: str, advice: str) -> UnsupportedLayer:
@@ -120,74 +117,8 @@ def global_pooling1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
     return builder.add(config, ReshapeOp(pooled, shape, name))
 
 
-@keras_layer("UpSampling2D")
-def upsampling2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """Each pixel repeated down and across."""
-    x = single(config, inputs)
-    require_rank(config, x, 3)
-    config.expect_default("data_format", "channels_last")
-    config.expect_default("interpolation", "nearest")
-    return builder.add(config, UpsampleOp(x, config.take_pair("size", (2, 2)), config.layer.name))
-
-
-@keras_layer("ZeroPadding2D")
-def zero_padding2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """Zeros around the image."""
-    x = single(config, inputs)
-    require_rank(config, x, 3)
-    config.expect_default("data_format", "channels_last")
-    padding = _edges(config, config.take("padding", 1))
-    return builder.add(config, PadOp(x, padding, config.layer.name))
-
-
-def _edges(config: LayerConfig, value: object) -> Padding:
-    """n, (rows, columns) or ((top, bottom), (left, right))."""
-    pair = value if isinstance(value, list | tuple) else (value, value)
-    edges: list[Any] = []
-    for entry in cast(Sequence[Any], pair):
-        edges.extend(entry if isinstance(entry, list | tuple) else (entry, entry))
-    if len(edges) != 4 or not all(type(e) is int and e >= 0 for e in edges):
-        raise _refuse(config, f"padding={value} is not understood", "use ((top, bottom), ...)")
-    return Padding(*edges)
-
-
-@keras_layer("Flatten")
-def flatten(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """All elements in one axis."""
-    x = single(config, inputs)
-    config.expect_default("data_format", "channels_last")
-    return builder.add(config, ReshapeOp(x, (prod(shape_of(x)),), config.layer.name))
-
-
-@keras_layer("Reshape")
-def reshape(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """The same elements in another shape; one size may be -1."""
-    x = single(config, inputs)
-    target: tuple[int, ...] = tuple(config.take("target_shape"))
-    known = prod(n for n in target if n != -1)
-    shape = tuple(prod(shape_of(x)) // max(known, 1) if n == -1 else n for n in target)
-    return builder.add(config, ReshapeOp(x, shape, config.layer.name))
-
-
 @keras_layer("Dropout", "SpatialDropout1D", "SpatialDropout2D")
 def dropout(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Nothing at inference."""
     config.ignore("rate", "noise_shape", "seed", "data_format")
     return single(config, inputs)
-
-
-@keras_layer("Add")
-def add(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """The sum of two or more operands."""
-    return reduce(lambda a, b: builder.add(config, AddOp((a, b), layer=config.layer.name)), inputs)
-
-
-@keras_layer("Concatenate")
-def concatenate(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """Operands one after the other along an axis (Keras counts the batch axis)."""
-    axis = config.take_int("axis", -1)
-    rank = len(shape_of(inputs[0]))
-    if not (1 <= axis <= rank or -rank <= axis <= -1):
-        raise _refuse(config, f"axis={axis} is not an axis of its operands", "choose another axis")
-    position = axis - 1 if axis > 0 else rank + axis
-    return builder.add(config, ConcatOp(inputs, position, layer=config.layer.name))
