@@ -23,7 +23,12 @@ class CaloccOpt(xDSLOptMain):
     def register_all_frontends(self) -> None:
         """Besides `.mlir`, read `.h5`."""
         super().register_all_frontends()
-        self.available_frontends["h5"] = read_h5
+        self.available_frontends["h5"] = self._read_h5
+
+    def _read_h5(self, stream: IO[bytes]) -> ModuleOp:
+        # Parsing text loads the dialects it meets; their resources are printed only then.
+        self.ctx.load_registered_dialect("fixed")
+        return read_h5(stream)
 
 
 def read_h5(stream: IO[bytes]) -> ModuleOp:

@@ -126,7 +126,7 @@ def _streams(op: ProcessOp) -> Json:
 def _folding(op: Operation) -> Json:
     if not isinstance(op, MatvecOp):
         return {}
-    macs = op.vectors * op.weights.shape[0] * op.weights.shape[1]
+    macs = op.positions * op.weights.shape[0] * op.weights.shape[1]
     return {
         "pe": op.pe,
         "simd": op.simd,

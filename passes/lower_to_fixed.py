@@ -48,6 +48,7 @@ from calocc.passes.lowering.errors import (
     DataDependent,
     InputWithoutFormat,
     NeedsQuantizer,
+    NoCommonGrid,
     TooManySteps,
     TooWide,
     UnquantizedConstant,
@@ -256,8 +257,10 @@ class Lowering:
         if not isinstance(link, QuantizeOp) or link.quantizer is None:
             return None
         quantizer = link.quantizer.quantizer
-        if quantizer.data_dependent or quantizer.format is None:
+        if quantizer.data_dependent:
             raise DataDependent(link.layer_name, str(quantizer))
+        if quantizer.format is None:
+            raise NoCommonGrid(link.layer_name, str(quantizer))
         return Chain(tuple(stages), link, frac)
 
     def computed(self, chain: Chain, x: SSAValue, oriented: Oriented | None) -> SSAValue:
@@ -297,7 +300,9 @@ class Lowering:
         layer = chain.last.layer_name
         if (oriented.sign < 0).any():
             sign = self.constant(FixedConstant.holding(oriented.sign, 0), layer)
-            x = self.apply(MultiplyOp((x, sign), layer=layer), [x, sign])
+            turn = MultiplyOp((x, sign), layer=layer)
+            x = self.apply(turn, [x, sign])
+            turn.erase()  # or else it stays a user of x
         rows = oriented.steps.first.T
         if (rows == rows[:1]).all():
             rows = rows[:1]

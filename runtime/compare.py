@@ -190,15 +190,19 @@ def _output_difference(port: Port, ours: Reals, theirs: NDArray[Any]) -> OutputD
     return OutputDifference(port.name, ours.size, int((distance > 0).sum()), largest)
 
 
-def against_keras(path: Path, inputs: Mapping[str, NDArray[Any]]) -> Comparison:
+def against_keras(
+    path: Path,
+    inputs: Mapping[str, NDArray[Any]],
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Comparison:
     """Compare a model's design with Keras on events (events, *shape) by input name.
 
-    **Trusted model files only**: Keras runs code that a file carries. Raises CaloccError, also
-    where TensorFlow or QKeras is missing.
+    **Trusted model files only**: Keras runs code that a file carries. `custom_objects` adds
+    classes of your own by name. Raises CaloccError, also where TensorFlow or QKeras is missing.
     """
     from calocc.runtime.reference import layer_outputs, load_keras_model, predict
 
-    keras = load_keras_model(path)
+    keras = load_keras_model(path, custom_objects)
     compilation = Compilation(path, Options())
     reals, design = compilation.stage("qnn"), compilation.design()
     arrays = [np.asarray(inputs[p.name], np.float32).astype(np.float64) for p in design.inputs]

@@ -292,7 +292,7 @@ def _pad_value(stream: Stream, value: float) -> str:
 def _matvec(state: Emitter, op: MatvecOp) -> None:
     n, m = op.weights.shape
     simd, pe = op.simd, op.pe
-    config = state.config(op).define(n_vectors=op.vectors, n_in=n, n_out=m)
+    config = state.config(op).define(n_vectors=op.positions, n_in=n, n_out=m)
     weights = folded_weights(op.weights.numpy(), pe, simd)
     _weighted(state, op, config, weights, weights[0].size)
 

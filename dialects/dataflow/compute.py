@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import prod
 
@@ -99,14 +100,9 @@ class MapOp(UniformOp):
         return epilogue_resources(self.epilogue, self.width)
 
 
-@irdl_op_definition
-class MatvecOp(ProcessOp):
-    """Vectors (..., N) times constant weights (N, M), then the epilogue on each sum.
+class WeightedOp(ProcessOp, ABC):
+    """A process that sums products with constant weights, then applies its epilogue."""
 
-    The operand's lanes are the SIMD of the folding, the result's its PE.
-    """
-
-    name = "dataflow.matvec"
     x = operand_def(StreamType)
     weights = prop_def(BlobAttr)
     weight_type = prop_def(FixedType)
@@ -140,31 +136,57 @@ class MatvecOp(ProcessOp):
         return format_of(self.epilogue.block.args[0])
 
     @property
-    def vectors(self) -> int:
-        """Vectors per event."""
+    def positions(self) -> int:
+        """Vectors of results per event."""
         return prod(self.result.type.shape[:-1])
+
+    @property
+    def product_frac(self) -> int:
+        """Fraction bits of a product."""
+        return stream_of(self.x).format.frac + self.weight_type.format.frac
+
+    @abstractmethod
+    def sums(self, x: Mantissas) -> Mantissas:
+        """The exact sums of products, at `product_frac`."""
+
+    @abstractmethod
+    def fits(self) -> bool:
+        """Whether weights, shapes and lanes belong together."""
 
     def verify_(self) -> None:
         """Shapes fit, the accumulator keeps every fraction bit."""
         x, y = stream_of(self.x), self.result.type
-        if self.weights.shape != (x.shape[-1], y.shape[-1]) or (
-            prod(x.shape[:-1]) != prod(y.shape[:-1])
-        ):
+        if not self.fits() or prod(x.shape[:-1]) != prod(y.shape[:-1]):
             raise VerifyException(
                 f"weights {self.weights.shape} do not take {x.shape} to {y.shape}"
             )
         verify_mantissas(self.weights, self.weight_type.format)
         verify_epilogue(self, self.epilogue, 1, y)
-        frac = x.format.frac + self.weight_type.format.frac
-        if self.accumulator.frac < frac:
-            raise VerifyException(f"the accumulator needs {frac} fraction bits")
+        if self.accumulator.frac < self.product_frac:
+            raise VerifyException(f"the accumulator needs {self.product_frac} fraction bits")
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
-        """The exact products, then the epilogue."""
-        frac = stream_of(self.x).format.frac + self.weight_type.format.frac
-        sums = exact_matmul(args[0], self.weights.numpy())
-        sums = align(sums, frac, self.accumulator.frac)
+        """The exact sums, then the epilogue."""
+        sums = align(self.sums(args[0]), self.product_frac, self.accumulator.frac)
         return (run_epilogue(self.epilogue, sums.reshape(-1, *self.result.type.shape)),)
+
+
+@irdl_op_definition
+class MatvecOp(WeightedOp):
+    """Vectors (..., N) times constant weights (N, M), then the epilogue on each sum.
+
+    The operand's lanes are the SIMD of the folding, the result's its PE.
+    """
+
+    name = "dataflow.matvec"
+
+    def fits(self) -> bool:
+        """Weights are (N, M)."""
+        return self.weights.shape == (stream_of(self.x).shape[-1], self.result.type.shape[-1])
+
+    def sums(self, x: Mantissas) -> Mantissas:
+        """The matrix products."""
+        return exact_matmul(x, self.weights.numpy())
 
     @property
     def simd(self) -> int:
@@ -179,7 +201,7 @@ class MatvecOp(ProcessOp):
     def schedule(self) -> Schedule:
         """A beat of inputs per cycle in the first output fold, a beat of outputs per fold."""
         n, m = self.weights.shape
-        return schedules.matvec(self.vectors, n, m, self.simd, self.pe)
+        return schedules.matvec(self.positions, n, m, self.simd, self.pe)
 
     def fold(self, offered: tuple[int, ...], target: int) -> Folding:
         """The fewest multipliers that are fast enough, then the lanes offered, then least PE."""
@@ -190,7 +212,7 @@ class MatvecOp(ProcessOp):
             (simd * pe, simd != offered[0], pe, simd)
             for simd in wide
             for pe in high
-            if self.vectors * (n // simd) * (m // pe) <= target
+            if self.positions * (n // simd) * (m // pe) <= target
         ]
         _, _, pe, simd = min(choices, default=(0, False, high[-1], wide[-1]))
         return Folding((simd,), (pe,))

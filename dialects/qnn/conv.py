@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -71,11 +72,9 @@ def with_padding(bounds: Interval, window: Window) -> Interval:
     return bounds.hull(Interval.constant(np.zeros(1, np.int64), bounds.frac))
 
 
-@irdl_op_definition
-class ConvOp(QnnOp):
+class ConvolutionOp(QnnOp, ABC):
     """x (H, W, C) with kernels w (KH, KW, C, M); padding (top, bottom, left, right) with zeros."""
 
-    name = "qnn.conv"
     x = operand_def(base(TensorType))
     w = operand_def(base(TensorType))
     strides = prop_def(INTS)
@@ -86,7 +85,8 @@ class ConvOp(QnnOp):
         self, x: Value, w: Value, window: Window, result: Tensor | None = None, layer: str = ""
     ):
         if result is None:
-            result = real_tensor(image_output(window, shape_of(x), shape_of(w)[-1]))
+            channels = self.channels(shape_of(w))
+            result = real_tensor(image_output(window, shape_of(x), channels))
         super().__init__(
             operands=[x, w],
             properties={
@@ -97,17 +97,44 @@ class ConvOp(QnnOp):
             result_types=[result],
         )
 
+    @staticmethod
+    @abstractmethod
+    def channels(kernels: Shape) -> int:
+        """The number of output channels of kernels (KH, KW, C, M)."""
+
     @property
     def window(self) -> Window:
         """The window that slides over the image."""
         return window_of(shape_of(self.w)[:2], self.strides, self.padding)
 
     def infer_shape(self, *shapes: Shape) -> Shape:
-        """(H, W, C) and (KH, KW, C, M) give (OH, OW, M)."""
+        """(H, W, C) and (KH, KW, C, M) give (OH, OW, channels)."""
         x, w = shapes
         if len(w) != 4 or x[-1:] != w[2:3]:
             raise VerifyException(f"kernels {w} do not fit an image {x}")
-        return image_output(self.window, x, w[3])
+        return image_output(self.window, x, self.channels(w))
+
+    @property
+    def product_frac(self) -> int:
+        """Fraction bits of an exact product."""
+        return format_of(self.x).frac + format_of(self.w).frac
+
+    def under_window(self, x: Interval) -> Interval:
+        """Bounds (C,) of what lies under the window."""
+        channels = with_padding(x.broadcast(shape_of(self.x)).collapse(), self.window)
+        return channels.broadcast(shape_of(self.x)[-1:])
+
+
+@irdl_op_definition
+class ConvOp(ConvolutionOp):
+    """The sum over the window and all channels, for each of the M kernels."""
+
+    name = "qnn.conv"
+
+    @staticmethod
+    def channels(kernels: Shape) -> int:
+        """One per kernel."""
+        return kernels[3]
 
     def _columns(self, x: Array) -> Array:
         windows = self.window.slide(x)
@@ -121,15 +148,13 @@ class ConvOp(QnnOp):
     def evaluate_fixed(self, *args: Mantissas) -> Mantissas:
         """The exact convolution."""
         x, w = args
-        frac = format_of(self.x).frac + format_of(self.w).frac
         sums = exact_matmul(self._columns(x), w.reshape(-1, w.shape[-1]))
-        return align(sums, frac, self.out.frac)
+        return align(sums, self.product_frac, self.out.frac)
 
     def interval(self, *args: Interval) -> Interval:
         """Per output channel, from the actual weights."""
         x, w = args
-        channels = with_padding(x.broadcast(shape_of(self.x)).collapse(), self.window)
         taps = (self.window.taps, shape_of(self.x)[-1])
         kernels = constant_weights(w, shape_of(self.w)).reshape(-1, shape_of(self.w)[-1])
-        inputs = channels.broadcast(taps).reshape(taps, kernels.shape[:1])
+        inputs = self.under_window(x).broadcast(taps).reshape(taps, kernels.shape[:1])
         return matmul_interval(inputs, kernels, w.frac)

@@ -32,7 +32,7 @@ MODULATIONS = tuple(2 * block[0] for block in BLOCKS)
 """Sizes of the vectors that modulate the first convolution of each block: gamma, beta."""
 
 TEST_EVENTS = 64
-SOURCES_PER_MODULATION = 16
+SOURCES_PER_MODULATION = 4
 """Non-zero weights behind each gamma and beta at the start: small modulations, in 6-bit weights."""
 
 

@@ -90,6 +90,26 @@ class DataDependent(CaloccError):
 
 
 @dataclass(eq=False)
+class NoCommonGrid(CaloccError):
+    """An activation quantizer whose values are not multiples of one number of few bits."""
+
+    layer: str
+    quantizer: str
+
+    @property
+    def where(self) -> str:
+        return f"layer {self.layer!r}"
+
+    @property
+    def what(self) -> str:
+        return f"the values of {self.quantizer} are not multiples of one power of two"
+
+    @property
+    def hint(self) -> str:
+        return "use a quantizer with evenly spaced values, e.g. quantized_bits(8,2,alpha=1)"
+
+
+@dataclass(eq=False)
 class TooManySteps(CaloccError):
     """A function that cannot be computed and is too large to be stored."""
 
@@ -107,7 +127,7 @@ class TooManySteps(CaloccError):
 
     @property
     def hint(self) -> str:
-        return f"quantize its argument to fewer bits: --set {self.layer}.input=fixed<W,I>"
+        return "add a QActivation of fewer bits in front of it and train again"
 
 
 @dataclass(eq=False)

@@ -89,5 +89,5 @@ def drawn_events(port: Port, generator: np.random.Generator) -> list[Reals]:
         generator.uniform(lo, hi, shape),
         generator.uniform(4 * lo, 4 * hi, shape),
         ties,
-        np.nextafter(ties, generator.choice([-np.inf, np.inf], shape)),
+        np.nextafter(ties, generator.choice([-np.inf, np.inf], shape)).astype(np.float64),
     ]

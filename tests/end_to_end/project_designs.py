@@ -108,7 +108,8 @@ def _image(net: FixedNetwork, x: SSAValue) -> SSAValue:
     b = net.add(LeakyReluOp((b, net.constant((4,), "ufixed<2,0>")), layer="leaky"))
     sums = net.cast(net.add(AddOp((a, b), layer="residual")), "fixed<5,3>", "cast_sum")
     padded = net.add(PadOp(sums, Padding(1, 0, 0, 1), "pad"))
-    window = Window.same(*shape_of(padded)[:2], (2, 2), (2, 2))
+    height, width, _ = shape_of(padded)
+    window = Window.same(height, width, (2, 2), (2, 2))
     return net.add(PoolOp(padded, Pooling.MAX, window, "max_pool"))
 
 

@@ -41,7 +41,7 @@ SCALE, OFFSET = 1 + LSB32, -1.5 - 4 * LSB32
 
 
 def flipping_module() -> ModuleOp:
-    """`quantize(x * SCALE + OFFSET)` to integers, on two numbers; layers `norm`, `round`, `again`."""
+    """On two numbers: `norm` is x * SCALE + OFFSET, `round` its integers, `again` a relu."""
     block = Block(arg_types=[real_tensor((2,))])
     constants = [ConstantOp.real(np.full(2, value), "norm") for value in (SCALE, OFFSET)]
     norm = AffineOp((block.args[0], *constants), layer="norm")

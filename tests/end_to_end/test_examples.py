@@ -26,7 +26,6 @@ from calocc.compiler.data import BadInput, to_mantissas, to_reals
 from calocc.compiler.design import STAGES, Design, Prediction
 from calocc.compiler.pipeline import new_context
 from calocc.compiler.text import module_text
-from calocc.dialects.fixed.arithmetic import to_real
 from calocc.passes.lower_to_fixed import EXP_BITS, SOFTMAX_FRAC, SOFTMAX_OUT
 from calocc.runtime.compare import layer_values
 from calocc.runtime.emulator import execute
@@ -252,7 +251,8 @@ np.save(sys.argv[3], calocc.load(sys.argv[1]).predict(np.load(sys.argv[2])))
 def run_python(*arguments: str, **environment: str) -> None:
     """Run Python in another process, which knows nothing of this one's weights."""
     command = [sys.executable, *arguments]
-    subprocess.run(command, check=True, env=os.environ | environment, capture_output=True)
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @EXAMPLE

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -66,12 +67,32 @@ def run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
 
 
-def compile_strictly(directory: Path, source: str, *flags: str) -> None:
-    """Compile one source of a project to an object; warnings are errors."""
-    target = directory / f"{Path(source).stem}.o"
-    command = ["g++", *STRICT, *NOT_OURS, *flags, "-c", source, "-o", str(target)]
-    done = run(command, directory)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Projects by the names of `DESIGNS`, each written once."""
+
+    @cache
+    def project(name: str) -> Path:
+        return DESIGNS[name]().write(tmp_path_factory.mktemp(name) / "project")
+
+    return project
+
+
+def compile_strictly(project: Path, name: str, file: str, output: str, *flags: str) -> Path:
+    """Compile the design together with `file`, unless that is done; warnings are errors."""
+    target = project / output
+    if not target.is_file():
+        places = ("-Ifirmware", f'-DWEIGHTS_DIR="{project}/firmware/weights"')
+        sources = ("-include", f"firmware/{name}.cpp", f"{name}_{file}.cpp")
+        command = ["g++", *STRICT, *NOT_OURS, *places, *flags, *sources, "-o", output]
+        done = run(command, project)
+        assert done.returncode == 0, done.stderr
+    return target
+
+
+def build_bench(project: Path, name: str) -> Path:
+    """The test bench without optimisation."""
+    return compile_strictly(project, name, "test", "bench", "-O0")
 
 
 def build_library(directory: Path) -> Path:
@@ -82,24 +103,29 @@ def build_library(directory: Path) -> Path:
     return library
 
 
-@pytest.mark.parametrize("level", ["-O0", "-O2"])
 @pytest.mark.parametrize("name", DESIGNS)
-def test_compiles_without_a_warning(name: str, level: str, tmp_path: Path) -> None:
-    project = DESIGNS[name]().write(tmp_path / "project")
-    design = DESIGNS[name]().name
-    compile_strictly(project, f"firmware/{design}.cpp", level)
-    if level == "-O0":
-        compile_strictly(project, f"{design}_bridge.cpp", level)
-        compile_strictly(project, f"{design}_test.cpp", level)
+def test_bench_compiles_without_a_warning_and_succeeds(
+    name: str, workshop: Callable[[str], Path]
+) -> None:
+    project = workshop(name)
+    done = run([str(build_bench(project, name))], project)
+    assert (done.returncode, done.stdout) == (0, "0 of 4 events differ\n")
+    found = np.loadtxt(project / "tb_data/csim_results.log")
+    expected = np.loadtxt(project / "tb_data/tb_output_predictions.dat")
+    np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("level", [1, 2])
-def test_csim_gives_the_bits_of_the_emulator(level: int) -> None:
-    design = every_kind(level)
+@pytest.mark.parametrize("name", DESIGNS)
+def test_library_compiles_without_a_warning_and_gives_the_bits_of_the_emulator(
+    name: str, workshop: Callable[[str], Path]
+) -> None:
+    design, project = DESIGNS[name](), workshop(name)
+    library = ("-O2", "-fPIC", "-shared", "-fno-gnu-unique")
+    path = compile_strictly(project, name, "bridge", "strict.so", *library)
     inputs = draw_inputs(design, 40)
-    result = build_csim(design).predict(inputs)
-    assert isinstance(result, list)
-    for got, expected in zip(result, predictions(design, inputs), strict=True):
+    result = Csim(design, path).predict(inputs)
+    found = result if isinstance(result, list) else [result]
+    for got, expected in zip(found, predictions(design, inputs), strict=True):
         assert len(np.unique(expected)) > 5
         np.testing.assert_array_equal(got, expected, strict=True)
 
@@ -114,22 +140,11 @@ def test_every_kind_of_process_is_there() -> None:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bench(workshop: Callable[[str], Path]) -> Path:
     """A project with the executable `bench` of its test bench."""
-    project = small().write(tmp_path_factory.mktemp("bench") / "project")
-    command = ["g++", "-std=c++17", "-w", "-DNDEBUG", "-isystemfirmware/ap_types"]
-    sources = ["firmware/every_kind.cpp", "every_kind_test.cpp"]
-    done = run([*command, *sources, "-o", "bench"], project)
-    assert done.returncode == 0, done.stderr
+    project = workshop("every_kind")
+    build_bench(project, "every_kind")
     return project
-
-
-def test_bench_succeeds(bench: Path) -> None:
-    done = run(["./bench"], bench)
-    assert (done.returncode, done.stdout) == (0, "0 of 4 events differ\n")
-    found = np.loadtxt(bench / "tb_data/csim_results.log")
-    expected = np.loadtxt(bench / "tb_data/tb_output_predictions.dat")
-    np.testing.assert_array_equal(found, expected)
 
 
 def other_expectation(text: str) -> str:
@@ -197,25 +212,24 @@ def test_bench_notices(bench: Path, file: str, change: Callable[[str], str]) -> 
 
 @pytest.mark.parametrize("name", ["jets", "every_kind"])
 def test_hls4ml_links_and_predicts(name: str, tmp_path: Path) -> None:
-    from hls4ml.converters import (  # pyright: ignore[reportMissingTypeStubs]
-        link_existing_project,  # pyright: ignore[reportUnknownVariableType]
-    )
-
     design = DESIGNS[name]()
-    model = link_existing_project(str(design.write(tmp_path / "linked")))
+    model = import_module("hls4ml.converters").link_existing_project(
+        str(design.write(tmp_path / "linked"))
+    )
     model.compile()
-    inputs = draw_inputs(design)
-    expected = predictions(design, inputs)
-    singles = [x.astype(np.float32) for x in inputs]
-    for given, wanted in ((inputs, expected), (singles, predictions(design, singles))):  # pyright: ignore[reportArgumentType]
+    doubles = draw_inputs(design)
+    singles = [x.astype(np.float32) for x in doubles]
+    for given in (doubles, singles):
         result = model.predict(given if len(given) > 1 else given[0])
-        found = result if isinstance(result, list) else [result]
-        for got, values in zip(found, wanted, strict=True):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-            np.testing.assert_array_equal(np.reshape(got, values.shape), values)
+        found = cast(list[Reals], result if isinstance(result, list) else [result])
+        expected = predictions(design, [x.astype(np.float64) for x in given])
+        for got, values in zip(found, expected, strict=True):
+            assert got.dtype == given[0].dtype
+            np.testing.assert_array_equal(got.reshape(values.shape), values)
 
 
 def test_moved_project_builds(tmp_path: Path) -> None:
-    design = DESIGNS["digits"]()
+    design = DESIGNS["jets"]()
     project = design.write(tmp_path / "here")
     moved = tmp_path / "over there" / "project"
     moved.parent.mkdir()
@@ -251,7 +265,7 @@ def _frac(op: MatvecOp) -> int:
 
 
 def test_synthesis_sees_the_same_weights(tmp_path: Path) -> None:
-    """What Vitis compiles in is what simulation loads: the array of a header, element by element."""
+    """What Vitis compiles in is what simulation loads, element by element."""
     design = small()
     project = design.write(tmp_path / "project")
     found = matvecs(design)
@@ -304,17 +318,14 @@ REPORT = """<profile><UserAssignments><TargetClockPeriod>4.00</TargetClockPeriod
 
 def test_hls4ml_reads_reports(tmp_path: Path) -> None:
     """Its parser finds the report of a synthesis by what it reads in project.tcl."""
-    from hls4ml.report import (  # pyright: ignore[reportMissingTypeStubs]
-        parse_vivado_report,  # pyright: ignore[reportUnknownVariableType]
-    )
-
+    parse = import_module("hls4ml.report").parse_vivado_report
     project = DESIGNS["jets"]().write(tmp_path / "project")
     solution = project / "jets_prj/solution1"
     (solution / "syn/report").mkdir(parents=True)
     (solution / "syn/report/jets_csynth.xml").write_text(REPORT)
     app = '<project><solutions><solution name="solution1"/></solutions></project>'
     (project / "jets_prj/hls.app").write_text(app)
-    synthesis = parse_vivado_report(str(project))["CSynthesisReport"]  # pyright: ignore[reportOptionalSubscript]
+    synthesis = parse(str(project))["CSynthesisReport"]
     assert synthesis["WorstLatency"] == "18"
     assert synthesis["DSP"] == "3"
 
@@ -323,7 +334,9 @@ def test_scripts_take_the_options_of_hls4ml(tmp_path: Path) -> None:
     project = DESIGNS["jets"]().write(tmp_path / "project")
     options = set(re.findall(r"^    (\w+) +[01]$", (project / "build_opt.tcl").read_text(), re.M))
     used = set(re.findall(r"\$opt\((\w+)\)", (project / "build_prj.tcl").read_text()))
-    assert options == used == set("reset csim synth cosim validation export vsynth fifo_opt".split())
+    assert (
+        options == used == set("reset csim synth cosim validation export vsynth fifo_opt".split())
+    )
     variables = (project / "project.tcl").read_text()
     for line in ('set project_name "jets"', 'set backend "vitis"', "set maximum_size 4096"):
         assert line in variables.splitlines()
@@ -340,14 +353,13 @@ def twin(seed: int) -> Design:
 
 def test_designs_of_one_name_keep_their_constants_apart(tmp_path: Path) -> None:
     """Tables of inline functions would be unique symbols, shared by all libraries of a process."""
-    designs = [twin(1), twin(2), twin(3)]
-    libraries = [build_csim(d) for d in designs[:2]]
-    script = build_library(designs[2].write(tmp_path / "project"))
-    for library in (*(c.library for c in libraries), script):
+    designs = [twin(1), twin(2)]
+    first, second = build_csim(designs[0]), build_library(designs[1].write(tmp_path / "project"))
+    for library in (first.library, second):
         symbols = run(["readelf", "--syms", "--wide", str(library)], tmp_path).stdout
         assert "twin_double" in symbols
         assert "UNIQUE" not in symbols
-    libraries.append(Csim(designs[2], script))
+    libraries = [first, Csim(designs[1], second)]
     inputs = draw_inputs(designs[0])
     expected = [predictions(d, inputs)[0] for d in designs]
     assert not np.array_equal(expected[0], expected[1])
@@ -357,10 +369,9 @@ def test_designs_of_one_name_keep_their_constants_apart(tmp_path: Path) -> None:
 
 
 def test_kernels_are_those_in_use(tmp_path: Path) -> None:
-    project = DESIGNS["jets"]().write(tmp_path / "project")
+    design = DESIGNS["jets"]()
+    project = design.write(tmp_path / "project")
     headers = {f.name for f in (project / "firmware/nnet_utils").iterdir()}
-    kinds = {op.name.partition(".")[2] for op in processes_of(main_function(DESIGNS["jets"]().module))}
-    assert headers == {"nnet_types.h"} | {
-        f"calocc_{kind}.h" for kind in {"types", "weights", *kinds}
-    }
-    assert shutil.which("g++") is not None
+    kinds = {op.name.partition(".")[2] for op in processes_of(main_function(design.module))}
+    kernels = {f"calocc_{kind}.h" for kind in {"types", "weights", *kinds}}
+    assert headers == {"nnet_types.h"} | kernels

@@ -31,7 +31,6 @@ EVENTS = 3
 SEEDS = st.integers(0, 2**32 - 1)
 DRAWN = settings(
     max_examples=50,
-    deadline=None,
     phases=[Phase.generate],
 )
 
