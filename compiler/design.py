@@ -19,8 +19,10 @@ from calocc.compiler.data import Inputs, arrays_for, to_mantissas, to_reals
 from calocc.compiler.devices import load_device
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import Arrays, declare_inputs, load_arrays, parse_format
-from calocc.compiler.keras.importer import import_model
+from calocc.compiler.keras.importer import import_model, module_of
 from calocc.compiler.keras.layers.registry import Overrides
+from calocc.compiler.keras.model import KerasModel
+from calocc.compiler.keras.reader import read_live
 from calocc.compiler.pipeline import (
     DATAFLOW,
     NUMERICS,
@@ -57,6 +59,8 @@ class Options:
     inputs: Mapping[str, str | Format] = field(default_factory=dict[str, str | Format])
     calibrate: str | Path | Arrays | None = None
     settings: tuple[str, ...] = ()
+    weights: Path | None = None
+    """The weights of a model that is given as a JSON architecture."""
 
 
 @dataclass(frozen=True)
@@ -135,22 +139,28 @@ def as_prediction(ports: tuple[Port, ...], mantissas: list[NDArray[np.int64]]) -
 
 
 def compile(
-    model: str | Path,
+    model: str | Path | object,
     opt_level: int = 2,
     target: str = "alveo-u50",
     clock_mhz: float = 250.0,
     inputs: Mapping[str, str | Format] | None = None,
     calibrate: str | Path | Arrays | None = None,
     settings: tuple[str, ...] = (),
+    weights: str | Path | None = None,
 ) -> Design:
-    """Compile a Keras `.h5` file.
+    """Compile a Keras model: a `.h5` or `.keras` file, a JSON architecture with a file of
+    `weights`, or a model of tf_keras or QKeras in memory.
 
     `inputs` declares formats of inputs (`{"image": "fixed<16,6>"}`) that the model does not
     quantize itself, `calibrate` finds them from data (a `.npz` path or arrays by input name),
     `settings` are `layer.key=value` as on the command line. Raises CaloccError.
     """
-    options = Options(opt_level, target, clock_mhz, inputs or {}, calibrate, settings)
-    return Compilation(Path(model), options).design()
+    file = None if weights is None else Path(weights)
+    options = Options(opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file)
+    if isinstance(model, str | Path):
+        return Compilation(Path(model), options).design()
+    read = read_live(model, file)
+    return Compilation(Path(read.name), options, model=read).design()
 
 
 @dataclass
@@ -161,6 +171,8 @@ class Compilation:
     options: Options
     watch: Watch | None = None
     seconds: dict[str, float] = field(default_factory=dict[str, float])
+    model: KerasModel | None = None
+    """A model that has been read already; `path` is then its name."""
     _exactness: list[Json] = field(default_factory=list[Json])
 
     def stage(self, name: str) -> ModuleOp:
@@ -200,7 +212,10 @@ class Compilation:
     def _import(self, settings: Settings) -> ModuleOp:
         started = perf_counter()
         overrides = Overrides(settings.formats)
-        module = import_model(self.path, overrides)
+        if self.model is None:
+            module = import_model(self.path, overrides, self.options.weights)
+        else:
+            module = module_of(self.model, overrides)
         calibrate = self.options.calibrate
         source = str(calibrate) if isinstance(calibrate, str | Path) else "calibration data"
         data = load_arrays(Path(calibrate)) if isinstance(calibrate, str | Path) else calibrate

@@ -20,6 +20,9 @@ from calocc.compiler.ports import Port, input_ports, main_function
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.quantize import QuantizeOp
 
+WIDEST = 32
+"""Bits that a quantizer may have: more than float32 can tell apart."""
+
 CALIBRATED_WIDTH = 16
 """Bits of an input whose format comes from data: as many as hls4ml's default type has."""
 
@@ -90,9 +93,18 @@ class BadData(CaloccError):
 def parse_format(option: str, text: str) -> Format:
     """A format from an option; raise BadFormat."""
     try:
-        return Format.parse(text)
+        return _usable(option, Format.parse(text))
     except ValueError as error:
         raise BadFormat(option, str(error)) from None
+
+
+def _usable(option: str, format: Format) -> Format:
+    """A format that values can be rounded to; raise BadFormat for one that is too wide or narrow."""
+    if not 1 + format.signed <= format.width <= WIDEST:
+        raise BadFormat(option, f"{format} has not {1 + format.signed} to {WIDEST} bits")
+    if abs(format.integer - format.signed) > WIDEST:
+        raise BadFormat(option, f"{format} has its binary point more than {WIDEST} bits away")
+    return format
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:

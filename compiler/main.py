@@ -27,7 +27,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser("calocc", description=DESCRIPTION)
     add = parser.add_argument
-    add("model", metavar="MODEL", type=Path, help="Keras .h5 file")
+    add("model", metavar="MODEL", type=Path, help="Keras .h5 or .keras file, or .json")
+    add("--weights", metavar="FILE", type=Path, help="weights (.h5) of a .json architecture")
     levels = parser.add_mutually_exclusive_group()
     for level in range(4):
         levels.add_argument(
@@ -77,6 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
         dict(arguments.input),
         arguments.calibrate,
         tuple(arguments.settings),
+        arguments.weights,
     )
     watch = _show_ir if arguments.print_ir_after_all else None
     compilation = Compilation(arguments.model, options, watch)

@@ -21,7 +21,7 @@ from calocc.compiler.devices import Device, load_device
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.ports import main_function
 from calocc.dialects.dataflow.compute import MatvecOp
-from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp
+from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp, divisors
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.routing import LanesOp
 from calocc.dialects.dataflow.stream import port_stream, stream_of
@@ -91,6 +91,13 @@ def refold(function: FuncOp, target: int, pins: Pins) -> None:
     function.update_function_type()
 
 
+def refolded(module: ModuleOp, target: int, pins: Pins) -> FuncOp:
+    """The main function of a copy of a module, folded for a target interval."""
+    copy = main_function(module.clone())
+    refold(copy, target, pins)
+    return copy
+
+
 def _drop_converters(function: FuncOp) -> None:
     for op in list(function.body.block.ops):
         if isinstance(op, LanesOp):
@@ -105,11 +112,19 @@ def _folding(op: DataflowOp, target: int, pins: Pins) -> Folding:
     if pin is None or not isinstance(op, MatvecOp):
         return op.fold(offered, target)
     n, m = op.weights.shape
-    free = op.fold(offered, target)
-    simd, pe = pin.get("simd", free.inputs[0]), pin.get("pe", free.outputs[0])
+    simd, pe = pin.get("simd", 1), pin.get("pe", 1)
     if n % simd or m % pe:
         raise BadPin(op.layer_name, f"pe={pe}, simd={simd} do not divide {m} outputs, {n} inputs")
+    if "simd" not in pin:
+        simd = _fast_enough(n, op.positions * (m // pe), target)
+    if "pe" not in pin:
+        pe = _fast_enough(m, op.positions * (n // simd), target)
     return Folding((simd,), (pe,))
+
+
+def _fast_enough(size: int, repeats: int, target: int) -> int:
+    """The least divisor of `size` whose share of a loop is done in time, or else `size`."""
+    return next((d for d in divisors(size) if repeats * (size // d) <= target), size)
 
 
 def _convert_operands(op: Operation, lanes: tuple[int, ...]) -> None:
@@ -150,6 +165,15 @@ def longest_loop(function: FuncOp) -> int:
     return max(op.schedule().trips for op in processes)
 
 
+def slowest_converter(function: FuncOp) -> int:
+    """The most iterations per event of any width converter.
+
+    A way through the common divisor of two widths can be slower than both its ends.
+    """
+    converters = (op for op in function.body.block.ops if isinstance(op, LanesOp))
+    return max((op.schedule().trips for op in converters), default=0)
+
+
 def shortage(used: Resources, device: Device, budget: float) -> tuple[str, int, int] | None:
     """The first resource of which there is not enough: name, needed, in the budget."""
     for name in RESOURCES:
@@ -184,23 +208,20 @@ class Balance(ModulePass):
         """Bisect for the smallest target interval that fits."""
         device = load_device(self.target)
         slowest = longest_loop(main_function(module))
-        if lacking := self._lacking(module, slowest, pins, device):
+        if lacking := self._lacking(refolded(module, slowest, pins), device):
             raise lacking
         low, high = 0, slowest  # `high` fits, `low` does not
         while high - low > max(1, high // 256):
             middle = (low + high) // 2
-            if self._lacking(module, middle, pins, device):
+            trial = refolded(module, middle, pins)
+            if slowest_converter(trial) > middle or self._lacking(trial, device):
                 low = middle
             else:
                 high = middle
         return high
 
-    def _lacking(
-        self, module: ModuleOp, target: int, pins: Pins, device: Device
-    ) -> CaloccError | None:
-        """What keeps the design for a target interval from being built."""
-        trial = main_function(module.clone())
-        refold(trial, target, pins)
+    def _lacking(self, trial: FuncOp, device: Device) -> CaloccError | None:
+        """What keeps a design from being built."""
         lacking = shortage(total_resources(trial), device, self.budget)
         return DoesNotFit(self.target, *lacking) if lacking else find_obstacle(trial)
 

@@ -25,7 +25,7 @@ FLAGS = (
 )
 """ap_types asserts that no assignment drops more bits than there are: hence NDEBUG. Unique symbols
 would share the constants of two libraries that one process loads. Warnings would go unread, and
--O1 builds a quarter faster but runs events a third slower."""
+-O1 builds a fifth faster but takes half as long again per event."""
 
 
 @dataclass(eq=False)

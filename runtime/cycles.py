@@ -117,7 +117,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class FullChannel:
-    """A FIFO on a blocking cycle: its depth and the depth at which it never fills up."""
+    """A full FIFO on a blocking cycle: its depth, and the beats in flight when nothing blocks."""
 
     channel: str
     depth: int
@@ -669,10 +669,12 @@ def _explain(network: Network, event: _Event, cycle: list[tuple[int, int, bool]]
     enough = fifo_depths(network, simulate(network))
     names = [channel.name for channel in network.channels]
     waits = tuple(Wait(event.graph.nodes[n].name, names[c], full) for n, c, full in cycle)
-    full = tuple(
+    full = [
         FullChannel(names[c], event.depths[c], enough[names[c]]) for _, c, full in cycle if full
-    )
-    return Deadlock(waits, full)
+    ]
+    # A FIFO that is deep enough may be full all the same, because the others hold up its consumer.
+    short = [c for c in full if c.depth < c.suffices]
+    return Deadlock(waits, tuple(short or full))
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Region, SSAValue
 
-from calocc.codegen.vitis.cpp import Struct, fixed_type
+from calocc.codegen.vitis.cpp import Struct, fixed_type, literals
 from calocc.codegen.vitis.scalars import function_lines, is_identity
 from calocc.compiler.network import fifos_of, processes_of, wire_source
 from calocc.compiler.ports import Port, input_ports, main_function, output_ports, return_op
@@ -279,13 +279,13 @@ def _window(state: Emitter, op: WindowOp) -> None:
         out_width=shape.output[1],
         trips=op.schedule().trips,
     )
-    fill = op.fill.value.data * op.inputs[0].format.lsb
-    config.add([_pad_value(state.stream(op.x), fill)])
+    config.add([_pad_value(state.stream(op.x), op.fill.value.data)])
     state.call(op)
 
 
-def _pad_value(stream: Stream, value: float) -> str:
-    return f"static {stream.type}::value_type pad_value() {{ return {value:g}; }}"
+def _pad_value(stream: Stream, mantissa: int) -> str:
+    (text,) = literals(np.array([mantissa]), stream.stream.format.frac)
+    return f"static {stream.type}::value_type pad_value() {{ return {text}; }}"
 
 
 @emits(MatvecOp)
@@ -390,7 +390,7 @@ def _pad(state: Emitter, op: PadOp) -> None:
         pad_left=pad.left,
         pad_right=pad.right,
     )
-    config.add([_pad_value(state.stream(op.result), 0.0)])
+    config.add([_pad_value(state.stream(op.result), 0)])
     state.call(op)
 
 

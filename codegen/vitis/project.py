@@ -140,9 +140,7 @@ class Project:
         self._text(target, render(template, **values))
 
     def _report(self) -> dict[str, Any]:
-        """All but the seconds that compiling took: equal designs are written as equal files."""
-        facts = {key: fact for key, fact in self.design.report.items() if key != "seconds"}
-        return {"name": self.design.name, **facts}
+        return {"name": self.design.name, **self.design.report}
 
     @property
     def stamp(self) -> str:

@@ -184,7 +184,9 @@ def _lookup(body: FunctionBody, op: ops.ScalarOp) -> None:
     sign = "" if source.signed else "u"
     body.lines.append(f"ap_{sign}int<{source.width}> {index};")
     body.lines.append(f"{index}.range() = {x}.range();")
-    body.value(op, "looked_up", f"{table}[{index} - ({op.origin.value.data})]")
+    origin = op.origin.value.data
+    shift = f" {'-' if origin > 0 else '+'} {abs(origin)}" if origin else ""
+    body.value(op, "looked_up", f"{table}[{index}{shift}]")
 
 
 def function_lines(region: Region, arguments: list[str], lanes: int) -> tuple[list[str], bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from calocc.compiler.keras.dialect import normalised
 from calocc.compiler.keras.errors import (
@@ -172,7 +172,7 @@ def _call(node: Node, layer: Node) -> Operands:
 
 
 def _is_keras_3(node: Node) -> bool:
-    return node.is_dictionary and node.dictionary().keys() == {"args", "kwargs"}
+    return node.is_dictionary and set(node.dictionary()) == {"args", "kwargs"}
 
 
 def _call_of_keras_3(node: Node, layer: Node) -> Operands:
@@ -220,8 +220,15 @@ def _ref(node: Node, layer: Node | None = None) -> TensorRef:
 def _check_arguments(arguments: Node, layer: Node) -> None:
     """Refuse call arguments other than those that say what holds anyway."""
     for key, value in arguments.dictionary().items():
-        if value is not None and not (key == "training" and value is False):
+        if not _is_nothing(value) and not (key == "training" and value is False):
             raise _refusal(layer, key, value)
+
+
+def _is_nothing(value: object) -> bool:
+    """null, or a list of them, as Keras 3 calls models of several inputs with."""
+    if isinstance(value, list):
+        return all(map(_is_nothing, cast(list[object], value)))
+    return value is None
 
 
 def _refusal(layer: Node, argument: str, value: object) -> UnsupportedCall:

@@ -17,7 +17,7 @@ from calocc.compiler.keras.errors import (
     UninterpretedKey,
     WrongValue,
 )
-from calocc.compiler.keras.reader import KerasLayer
+from calocc.compiler.keras.model import KerasLayer
 from calocc.dialects.qnn.quantizers import (
     QUANTIZER_NAMES,
     Quantizer,

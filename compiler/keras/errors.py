@@ -10,6 +10,7 @@ from calocc.dialects.qnn.quantizers import UnsupportedQuantizer
 
 _SAVE = "save the trained model with Keras 2 (tf_keras): model.save('model.h5')"
 _DAMAGED = "copy or save the file again"
+_FORMATS = ".h5, .keras, or a .json architecture with --weights"
 
 
 def brief(value: object) -> str:
@@ -39,7 +40,7 @@ class MissingFile(FileError):
 
     @property
     def hint(self) -> str:
-        return "give the path of a Keras 2 model in HDF5 format (.h5)"
+        return f"give the path of a Keras model: {_FORMATS}"
 
 
 @dataclass(eq=False)
@@ -54,33 +55,154 @@ class UnreadableFile(FileError):
 
     @property
     def hint(self) -> str:
-        return "give the path of a readable Keras 2 model in HDF5 format (.h5)"
+        return f"give the path of a readable Keras model: {_FORMATS}"
+
+
+@dataclass(eq=False)
+class UnknownFormat(FileError):
+    """The file starts like none of the formats in which Keras stores models."""
+
+    @property
+    def what(self) -> str:
+        return "this is neither an HDF5 file, a .keras archive nor the JSON of an architecture"
+
+    @property
+    def hint(self) -> str:
+        return f"{_SAVE}; the SavedModel format is not read"
 
 
 @dataclass(eq=False)
 class NotHdf5(FileError):
-    """The file does not start as HDF5 files do."""
+    """A weights file that does not start as HDF5 files do."""
 
     @property
     def what(self) -> str:
-        return "this is not an HDF5 file"
+        return "this is not an HDF5 file with weights"
 
     @property
     def hint(self) -> str:
-        return f"{_SAVE}; the .keras and SavedModel formats are not read"
+        return "write the weights with model.save_weights('weights.h5')"
 
 
 @dataclass(eq=False)
 class DamagedFile(FileError):
-    """The HDF5 library cannot read the file to its end."""
+    """The HDF5 or zip library cannot read the file to its end."""
 
     @property
     def what(self) -> str:
-        return "the HDF5 file is cut short or damaged"
+        return "the file is cut short or damaged"
 
     @property
     def hint(self) -> str:
         return _DAMAGED
+
+
+@dataclass(eq=False)
+class UnusableMember(FileError):
+    """A member of a .keras archive that is missing or not stored as Keras stores it."""
+
+    member: str
+    reason: str
+
+    @property
+    def what(self) -> str:
+        return f"the archive's member {self.member!r} {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "save the trained model with model.save('model.keras') or model.save('model.h5')"
+
+
+@dataclass(eq=False)
+class ArchitectureOnly(FileError):
+    """The JSON of an architecture without a file of weights."""
+
+    @property
+    def what(self) -> str:
+        return "the file holds an architecture without weights"
+
+    @property
+    def hint(self) -> str:
+        return "add --weights FILE, written by model.save_weights('weights.h5')"
+
+
+@dataclass(eq=False)
+class WeightsGivenTwice(FileError):
+    """A file of weights for a model that has its own."""
+
+    weights: Path
+
+    @property
+    def what(self) -> str:
+        return f"the model has weights of its own, so {str(self.weights)!r} cannot be used as well"
+
+    @property
+    def hint(self) -> str:
+        return "leave out --weights, or give the architecture alone (model.to_json())"
+
+
+@dataclass(eq=False)
+class UnknownWeights(FileError):
+    """An HDF5 file given for weights that is not as Keras saves them."""
+
+    @property
+    def what(self) -> str:
+        return "the file holds no weights as Keras saves them"
+
+    @property
+    def hint(self) -> str:
+        return "write the weights with model.save_weights('weights.h5')"
+
+
+@dataclass(eq=False)
+class ForeignWeights(FileError):
+    """Weights of a layer that the architecture lacks."""
+
+    layer: str
+
+    @property
+    def what(self) -> str:
+        return f"there are weights of layer {self.layer!r}, which the architecture lacks"
+
+    @property
+    def hint(self) -> str:
+        return "save architecture and weights from the same model"
+
+
+@dataclass(eq=False)
+class UnassignedWeight(FileError):
+    """A weight of a nested model whose layer its name does not tell."""
+
+    model: str
+    weight: str
+    candidates: tuple[str, ...]
+
+    @property
+    def what(self) -> str:
+        found = f"layers {', '.join(self.candidates)}" if self.candidates else "no layer"
+        return f"the weight {self.weight!r} of the nested model {self.model!r} fits {found}"
+
+    @property
+    def hint(self) -> str:
+        return "give every layer a name of its own and save again, or save as .keras"
+
+
+@dataclass(eq=False)
+class UnmatchedGroups(FileError):
+    """The groups of weights in a .keras file are not those of the layers."""
+
+    place: str
+    expected: tuple[str, ...]
+    found: tuple[str, ...]
+
+    @property
+    def what(self) -> str:
+        found, expected = ", ".join(self.found) or "none", ", ".join(self.expected) or "none"
+        return f"the groups in {self.place!r} are {found}, but those of the layers {expected}"
+
+    @property
+    def hint(self) -> str:
+        return "save the model as .h5, where weights carry the names of their layers"
 
 
 @dataclass(eq=False)
@@ -93,7 +215,7 @@ class NoModelConfig(FileError):
 
     @property
     def hint(self) -> str:
-        return f"{_SAVE}, not model.save_weights"
+        return f"{_SAVE}, or give the architecture and this file: model.json --weights FILE"
 
 
 @dataclass(eq=False)
@@ -111,13 +233,14 @@ class NoWeights(FileError):
 
 @dataclass(eq=False)
 class InvalidJson(FileError):
-    """model_config cannot be parsed."""
+    """An architecture (`item`) that cannot be parsed."""
 
+    item: str
     detail: str
 
     @property
     def what(self) -> str:
-        return f"model_config is not valid JSON: {self.detail}"
+        return f"{self.item} is not valid JSON: {self.detail}"
 
     @property
     def hint(self) -> str:
@@ -126,7 +249,7 @@ class InvalidJson(FileError):
 
 @dataclass(eq=False)
 class MalformedConfig(FileError):
-    """model_config is JSON, but not as Keras 2 writes it. `place` is the path inside it."""
+    """An architecture is JSON, but not as Keras writes it. `place` is the path inside it."""
 
     place: str
     expected: str
@@ -252,18 +375,87 @@ class UnsupportedModelClass(ModelError):
 
 
 @dataclass(eq=False)
-class NestedModel(ModelError):
-    """A whole model used as a layer."""
+class NestedOperands(ModelError):
+    """A nested model called with other operands than it has inputs, or a layer with a dictionary.
+
+    `found` and `expected` describe the operands.
+    """
+
+    class_name: str
+    found: str
+    expected: str
+
+    @property
+    def what(self) -> str:
+        return f"{self.class_name} is called with {self.found}, but takes {self.expected}"
+
+    @property
+    def hint(self) -> str:
+        return "call models and layers with the same structure that they were made with"
+
+
+@dataclass(eq=False)
+class AmbiguousCalls(ModelError):
+    """A nested model with calls that nothing reads, so that their numbers can mean two things."""
 
     class_name: str
 
     @property
     def what(self) -> str:
-        return f"a nested {self.class_name} model cannot be compiled yet"
+        return f"not all calls of this nested {self.class_name} are used, so their order is unclear"
 
     @property
     def hint(self) -> str:
-        return "call the layers of the inner model one by one in the outer model"
+        return "make the model again from its inputs to its outputs, and save it"
+
+
+@dataclass(eq=False)
+class TooManyCalls(ModelError):
+    """Nested models that multiply beyond `limit` calls."""
+
+    limit: int
+
+    @property
+    def what(self) -> str:
+        return f"with this nested model the layers are called more than {self.limit} times"
+
+    @property
+    def hint(self) -> str:
+        return "only models whose layers fit on a chip can be compiled"
+
+
+@dataclass(eq=False)
+class Keras1Config(ModelError):
+    """A config key of Keras 1."""
+
+    class_name: str
+    key: str
+
+    @property
+    def what(self) -> str:
+        return f"{self.class_name} has {self.key}, as Keras 1 wrote it"
+
+    @property
+    def hint(self) -> str:
+        return "load the model with Keras 2.0 to 2.2 and save it again"
+
+
+@dataclass(eq=False)
+class UnnamedVariables(ModelError):
+    """Variables of a layer that a .keras file numbers otherwise than is known of its class."""
+
+    class_name: str
+    found: tuple[str, ...]
+    expected: tuple[str, ...]
+
+    @property
+    def what(self) -> str:
+        found, expected = ", ".join(self.found) or "none", ", ".join(self.expected) or "none"
+        return f"{self.class_name} has the variables {found} in the file, known are {expected}"
+
+    @property
+    def hint(self) -> str:
+        return "save the model as .h5, where variables have names"
 
 
 @dataclass(eq=False)
@@ -281,14 +473,21 @@ class DuplicateLayer(ModelError):
 
 @dataclass(eq=False)
 class DanglingReference(ModelError):
-    """A layer reads from a call that does not exist."""
+    """A layer reads a tensor that does not exist."""
 
     target: str
     node: int
+    tensor: int = 0
+
+    @property
+    def tensor_name(self) -> str:
+        """The tensor in words."""
+        output = f"output {self.tensor} of " if self.tensor else ""
+        return f"{output}call {self.node} of layer {self.target!r}"
 
     @property
     def what(self) -> str:
-        return f"it reads call {self.node} of layer {self.target!r}, which does not exist"
+        return f"it reads {self.tensor_name}, which does not exist"
 
     @property
     def hint(self) -> str:
@@ -305,7 +504,7 @@ class DanglingEndpoint(DanglingReference):
 
     @property
     def what(self) -> str:
-        return f"an input or output is call {self.node} of layer {self.target!r}, which is missing"
+        return f"an input or output is {self.tensor_name}, which is missing"
 
 
 @dataclass(eq=False)
@@ -445,3 +644,23 @@ class RefusedQuantizer(ModelError):
     @property
     def hint(self) -> str:
         return "use a quantizer listed in the documentation, e.g. quantized_bits(8,2,alpha=1)"
+
+
+@dataclass(eq=False)
+class NotAModel(CaloccError):
+    """Something given to `calocc.compile` that is neither a path nor a Keras model."""
+
+    class_name: str
+    reason: str
+
+    @property
+    def where(self) -> str:
+        return f"object of class {self.class_name}"
+
+    @property
+    def what(self) -> str:
+        return f"this is neither a path nor a Keras model: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "give a path, or a built Sequential or Functional model of tf_keras"

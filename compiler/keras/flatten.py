@@ -166,36 +166,36 @@ class _Links:
     def resolve(self, ref: TensorRef) -> TensorRef:
         """Raise CyclicModel if nested models only hand a tensor round."""
         passed: dict[TensorRef, None] = {}
-        while ref not in self._known:
+        while ref.layer in self._inputs and ref not in self._known:
             if ref in passed:
                 raise CyclicModel(ref.layer)
             passed[ref] = None
-            following = self._step(ref)
-            if following is None:
+            ref, inside = self._step(ref)
+            if inside:
                 break
-            ref = following
-        result = self._known.get(ref, ref)
-        self._known.update(dict.fromkeys(passed, result))
-        return result
+        else:
+            ref = self._known.get(ref, ref)
+        self._known.update(dict.fromkeys(passed, ref))
+        return ref
 
-    def _step(self, ref: TensorRef) -> TensorRef | None:
-        """One step towards the layer, or None at the layer."""
-        member = self._members.get(ref.layer)
-        if member is None or member.graph is None:
-            return None
-        return self._enter(member, ref.node, member.graph.outputs[ref.tensor])
+    def _step(self, ref: TensorRef) -> tuple[TensorRef, bool]:
+        """From an output of a nested model to what it stands for; whether that is inside."""
+        member = self._members[ref.layer]
+        outputs = member.graph.outputs if member.graph is not None else ()
+        return self._enter(member, ref.node, outputs[ref.tensor])
 
-    def _enter(self, member: Member, call: int, ref: TensorRef) -> TensorRef:
-        """A tensor of the inner model during a call, from outside."""
+    def _enter(self, member: Member, call: int, ref: TensorRef) -> tuple[TensorRef, bool]:
+        """A tensor of the inner model during a call, from outside; whether it is inside."""
         index = self._inputs[member.name].get(ref)
         if index is not None:
-            return member.inbound[call].refs[index]
+            return member.inbound[call].refs[index], False
         node = call * self._counts[member.name, ref.layer] + ref.node
-        return TensorRef(f"{member.name}/{ref.layer}", node, ref.tensor)
+        return TensorRef(f"{member.name}/{ref.layer}", node, ref.tensor), True
 
     def inner(self, member: Member, call: int, ref: TensorRef) -> TensorRef:
         """The layer that computes an inner tensor during a call."""
-        return self.resolve(self._enter(member, call, ref))
+        entered, inside = self._enter(member, call, ref)
+        return entered if inside else self.resolve(entered)
 
 
 # ---- order -------------------------------------------------------------------------------------

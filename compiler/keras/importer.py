@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Region, SSAValue
+from xdsl.utils.exceptions import VerifyException
 
 from calocc.compiler.keras.config import LayerConfig
+from calocc.compiler.keras.errors import DanglingReference
 from calocc.compiler.keras.layers import (
     activation,
     deepcalo,
@@ -24,8 +26,10 @@ from calocc.compiler.keras.layers.registry import (
     Builder,
     Overrides,
     UnknownLayer,
+    UnsupportedLayer,
 )
-from calocc.compiler.keras.reader import Call, KerasModel, TensorRef, read_model
+from calocc.compiler.keras.model import Call, KerasModel, TensorRef
+from calocc.compiler.keras.reader import read_model
 from calocc.compiler.ports import Port, set_ports
 from calocc.dialects.qnn.op import real_tensor, shape_of
 
@@ -33,13 +37,16 @@ BUILT_IN = (activation, deepcalo, depthwise, linear, merge, movement, structure)
 """Modules whose import fills the registry."""
 
 
-def import_model(path: Path, overrides: Overrides | None = None) -> ModuleOp:
-    """Read a Keras `.h5` file into a module with one function `main` on tensors of reals.
+def import_model(
+    path: Path, overrides: Overrides | None = None, weights: Path | None = None
+) -> ModuleOp:
+    """Read a Keras model into a module with one function `main` on tensors of reals.
 
+    `path` is a `.h5` or `.keras` file, or a JSON architecture with a file of `weights`;
     `overrides` are formats given by hand for weights and outputs of layers. Raises CaloccError
     for whatever is damaged, unknown or not interpreted.
     """
-    return module_of(read_model(path), overrides or Overrides())
+    return module_of(read_model(path, weights), overrides or Overrides())
 
 
 def module_of(model: KerasModel, overrides: Overrides) -> ModuleOp:
@@ -48,24 +55,51 @@ def module_of(model: KerasModel, overrides: Overrides) -> ModuleOp:
     values: dict[TensorRef, SSAValue] = {}
     ports = [_input(builder, model, ref, values) for ref in model.inputs]
     needed = _needed(model)
+    _require_used(model, needed)
     for call in model.calls:
         if call in needed and TensorRef(call.layer, call.node, 0) not in values:
             _import_call(builder, model, call, values)
     overrides.finish()
-    return _finish(builder, model, ports, [values[ref] for ref in model.outputs])
+    results = [_value(values, model.name, ref) for ref in model.outputs]
+    return _finish(builder, model, ports, results)
+
+
+def _value(values: dict[TensorRef, SSAValue], reader: str, ref: TensorRef) -> SSAValue:
+    """A tensor; layers have one result each."""
+    if ref not in values:
+        raise DanglingReference(reader, ref.layer, ref.node, ref.tensor)
+    return values[ref]
 
 
 def _input(
     builder: Builder, model: KerasModel, ref: TensorRef, values: dict[TensorRef, SSAValue]
 ) -> Port:
     config = LayerConfig(model.layer(ref.layer))
-    shape = tuple(n for n in config.take_shape("batch_input_shape")[1:] if n is not None)
+    shape = _fixed_shape(config)
     config.finish()
     argument = builder.block.insert_arg(real_tensor(shape), len(builder.block.args))
     if SSAValue.is_valid_name(ref.layer):
         argument.name_hint = ref.layer
     values[ref] = argument
     return Port(ref.layer, shape)
+
+
+def _fixed_shape(config: LayerConfig) -> tuple[int, ...]:
+    """The shape of an input without the batch axis."""
+    layer, sizes = config.layer, config.take_shape("batch_input_shape")[1:]
+    shape = tuple(n for n in sizes if n is not None)
+    if not shape or len(shape) != len(sizes):
+        reason = f"its shape {sizes} is not fixed" if sizes else "it is a single number"
+        advice = "build the model with an input shape of one or more known sizes"
+        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+    return shape
+
+
+def _require_used(model: KerasModel, needed: set[Call]) -> None:
+    for ref in model.inputs:
+        if Call(ref.layer, ref.node) not in needed:
+            reason, advice = "no output depends on it", "build the model without this input"
+            raise UnsupportedLayer(ref.layer, "InputLayer", reason, advice)
 
 
 def _needed(model: KerasModel) -> set[Call]:
@@ -94,7 +128,13 @@ def _import_call(
     if importer is None:
         raise UnknownLayer(layer.name, layer.class_name)
     config = LayerConfig(layer)
-    result = importer(builder, config, [values[ref] for ref in _sources(model, call)])
+    operands = [_value(values, layer.name, ref) for ref in _sources(model, call)]
+    try:
+        result = importer(builder, config, operands)
+    except VerifyException as error:
+        reason = str(error).splitlines()[-1].strip()
+        advice = "check the layer's configuration and weights in the model file"
+        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice) from None
     config.finish()
     if quantizer := builder.overrides.take(layer.name, "output"):
         result = builder.quantize(config, result, quantizer)
@@ -108,9 +148,18 @@ def _finish(
     inputs = [a.type for a in builder.block.args]
     types = (inputs, [r.type for r in results])
     function = FuncOp("main", types, Region(builder.block))
-    names = [ref.layer for ref in model.outputs]
+    names = _output_names(model.outputs)
     outputs = [Port(n, shape_of(r)) for n, r in zip(names, results, strict=True)]
     set_ports(function, list(ports), outputs)
     module = ModuleOp([function])
     module.verify()
     return module
+
+
+def _output_names(outputs: Sequence[TensorRef]) -> list[str]:
+    """The layers' names; later ones of the same name get a number, as in Keras."""
+    names: list[str] = []
+    for layer in (ref.layer for ref in outputs):
+        choices = (layer, *(f"{layer}_{k}" for k in range(1, len(outputs) + 1)))
+        names.append(next(name for name in choices if name not in names))
+    return names

@@ -205,14 +205,14 @@ class MatvecOp(WeightedOp):
 
     def fold(self, offered: tuple[int, ...], target: int) -> Folding:
         """The fewest multipliers that are fast enough, then the lanes offered, then least PE."""
-        n, m = self.weights.shape
+        (n, m), positions = self.weights.shape, self.positions
         wide = [d for d in divisors(n) if d <= most_lanes(stream_of(self.x))]
         high = [d for d in divisors(m) if d <= most_lanes(self.result.type)]
         choices = [
             (simd * pe, simd != offered[0], pe, simd)
             for simd in wide
             for pe in high
-            if self.positions * (n // simd) * (m // pe) <= target
+            if positions * (n // simd) * (m // pe) <= target
         ]
         _, _, pe, simd = min(choices, default=(0, False, high[-1], wide[-1]))
         return Folding((simd,), (pe,))

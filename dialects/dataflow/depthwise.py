@@ -54,6 +54,11 @@ class DepthwiseOp(WeightedOp):
         taps, channels, _ = self.weights.shape
         return schedules.depthwise(self.positions, taps, channels, stream_of(self.x).width)
 
+    def registers(self) -> int:
+        """The partial sums of one lane, or the lanes."""
+        y = self.result.type
+        return max(y.shape[-1] // y.width, super().registers())
+
     def resources(self) -> Resources:
         """Multipliers, partial sums, weights and the epilogue."""
         x, width = stream_of(self.x), self.result.type.width

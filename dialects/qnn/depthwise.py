@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from xdsl.irdl import irdl_op_definition
 
 from calocc.dialects.fixed.exact import align
-from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.fixed.interval import BOUND_BITS, Interval
 from calocc.dialects.qnn.conv import ConvolutionOp
 from calocc.dialects.qnn.dense import constant_weights
 from calocc.dialects.qnn.op import Array, Mantissas, Reals, Shape, shape_of
@@ -25,10 +25,16 @@ def channelwise(windows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
 
 
 def channelwise_interval(channels: Interval, weights: Mantissas, frac: int) -> Interval:
-    """Bounds (C * M,) of `channelwise` for bounds (C,) of what lies under the windows."""
+    """Bounds (C * M,) of `channelwise` for bounds (C,) of what lies under the windows.
+
+    Raises OverflowError where the sum of magnitudes needs too many bits.
+    """
+    largest = np.maximum(np.abs(channels.lo), np.abs(channels.hi)).astype(np.float64)
+    if np.any(largest[:, None] * np.abs(weights.astype(np.float64)).sum(axis=0) >= 2.0**BOUND_BITS):
+        raise OverflowError(f"weighted sums need more than {BOUND_BITS} bits")
     lo, hi = (b[None, :, None] * weights for b in (channels.lo, channels.hi))
-    bounds = (pick(lo, hi).sum(axis=0).reshape(-1) for pick in (np.minimum, np.maximum))
-    return Interval(*bounds, channels.frac + frac)
+    least, most = (pick(lo, hi).sum(axis=0).reshape(-1) for pick in (np.minimum, np.maximum))
+    return Interval(least, most, channels.frac + frac)
 
 
 @irdl_op_definition

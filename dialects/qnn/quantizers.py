@@ -768,12 +768,15 @@ _SIGNATURES: Mapping[str, tuple[type[Quantizer], str]] = {
         "alpha threshold temperature use_real_sigmoid number_of_unrolls",
     ),
 }
-_REFUSED_NAMES = {
+QUANTIZERS: Mapping[str, type[Quantizer]] = {name: kind for name, (kind, _) in _SIGNATURES.items()}
+"""The supported quantizers by the name of their QKeras class."""
+
+REFUSED_QUANTIZERS = {
     "bernoulli": "draws random numbers at inference",
     "quantized_linear": "is not part of QKeras 0.9.0",
 }
 
-QUANTIZER_NAMES = frozenset(_SIGNATURES) | frozenset(_REFUSED_NAMES)
+QUANTIZER_NAMES = frozenset(_SIGNATURES) | frozenset(REFUSED_QUANTIZERS)
 """Every name that is a QKeras quantizer class, whether supported or refused."""
 
 _ONLY_TRAINING = frozenset(
@@ -848,7 +851,7 @@ def _lookup(name: str) -> tuple[type[Quantizer], tuple[str, ...]]:
     """The class and its parameters in constructor order."""
     if name not in _SIGNATURES:
         known = ", ".join(sorted(_SIGNATURES))
-        reason = _REFUSED_NAMES.get(name, f"is not a known quantizer ({known})")
+        reason = REFUSED_QUANTIZERS.get(name, f"is not a known quantizer ({known})")
         raise UnsupportedQuantizer("quantizer", "class_name", name, reason)
     kind, parameters = _SIGNATURES[name]
     return kind, tuple(parameters.split())

@@ -27,7 +27,7 @@ class FiLM(Layer):
         features, modulation = input_shape
         if len(modulation) != 2 or modulation[-1] != 2 * features[-1]:
             raise ValueError(f"{self.name}: {modulation} does not modulate {features}")
-        super().build(input_shape)
+        Layer.build(self, input_shape)
 
     def call(self, inputs: Any) -> Any:
         """Apply the layer."""
@@ -72,7 +72,7 @@ class Slice_tensor1D(Layer):
     """The elements `start` to `end - 1` of a vector."""
 
     def __init__(self, start: int, end: int, **options: Any) -> None:
-        super().__init__(**options)
+        Layer.__init__(self, **options)
         self.start, self.end = start, end
 
     def call(self, inputs: Any) -> Any:
@@ -85,7 +85,7 @@ class Slice_tensor1D(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """What the file holds besides the options of every layer."""
-        return {**super().get_config(), "start": self.start, "end": self.end}
+        return {**Layer.get_config(self), "start": self.start, "end": self.end}
 
 
 LAYERS: dict[str, Any] = {cls.__name__: cls for cls in (FiLM, Mask_track, Sum1D, Slice_tensor1D)}

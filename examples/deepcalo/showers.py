@@ -181,7 +181,9 @@ def _scalars(
 
 def _barycentre(plane: Array, axis: int) -> Array:
     """Mean position in middle cells from the centre along an axis of `(events, 56, 11)`."""
-    weights = plane.sum(3 - axis, dtype=np.float64) + 1e-6
+    weights: Array = plane.sum(3 - axis, dtype=np.float64) + 1e-6
     cell = 8.0 if axis == 1 else 1.0
-    positions = (np.arange(weights.shape[1]) + 0.5 - weights.shape[1] / 2) / cell
-    return weights @ positions / weights.sum(1)
+    bins = weights.shape[1]
+    positions = (np.arange(bins, dtype=np.float64) + 0.5 - bins / 2) / cell
+    total: Array = weights.sum(1)
+    return weights @ positions / total

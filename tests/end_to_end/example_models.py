@@ -83,7 +83,7 @@ def drawn_events(port: Port, generator: np.random.Generator) -> list[Reals]:
     assert port.format is not None
     shape, lsb = (DRAWN_EVENTS, *port.shape), port.format.lsb
     lo, hi = port.format.min_mantissa * lsb, port.format.max_mantissa * lsb
-    ties = (generator.integers(-64, 64, shape) + 0.5) * lsb
+    ties = np.asarray((generator.integers(-64, 64, shape) + 0.5) * lsb, np.float64)
     return [
         generator.choice([lo, hi], shape),
         generator.uniform(lo, hi, shape),

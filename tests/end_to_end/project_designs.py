@@ -18,6 +18,7 @@ from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
@@ -81,7 +82,9 @@ class FixedNetwork:
         sums = self.add(ConvOp(x, kernel, window, layer=layer))
         return self.add(AddOp((sums, self.constant((channels,), "fixed<5,2>")), layer=layer))
 
-    def design(self, name: str, results: Sequence[SSAValue], opt_level: int = 2) -> Design:
+    def design(
+        self, name: str, results: Sequence[SSAValue], opt_level: int = 2, interval: int = 100
+    ) -> Design:
         """Compile the function."""
         self.block.add_op(ReturnOp(*results))
         function = FuncOp("main", ([], []), Region(self.block))
@@ -92,7 +95,7 @@ class FixedNetwork:
         ]
         set_ports(function, inputs, [Port(f"y{k}", shape_of(r)) for k, r in enumerate(results)])
         module = ModuleOp([function])
-        tail = "balance{interval=100}," if opt_level > 1 else ""
+        tail = f"balance{{interval={interval}}}," if opt_level > 1 else ""
         Runner(new_context(), {}).run(
             module, f"partition-streams,fuse,{tail}size-fifos,check-dataflow"
         )
@@ -121,7 +124,9 @@ def _other(net: FixedNetwork, x: SSAValue) -> SSAValue:
     y = net.cast(net.add(AffineOp((y, scale, offset), layer="affine")), "fixed<6,3>", "cast")
     y = net.add(MaximumOp((y, net.constant((), "fixed<3,1>")), layer="maximum"))
     y = net.add(SubtractOp((y, net.constant((2,), "fixed<3,1>")), layer="minus"))
-    return net.add(SliceOp(y, 1, 1, 3, "slice"))
+    y = net.add(SliceOp(y, 1, 1, 3, "slice"))
+    kernel = net.constant((2, 1, 2, 2), "fixed<3,1>")
+    return net.add(DepthwiseOp(y, kernel, Window(2, 1), layer="depthwise"))
 
 
 def every_kind(opt_level: int = 2) -> Design:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,8 @@ import pytest
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras import errors
 from calocc.compiler.keras.config import LayerConfig
-from calocc.compiler.keras.reader import KerasLayer, read_model
+from calocc.compiler.keras.model import KerasLayer
+from calocc.compiler.keras.reader import read_live, read_model
 
 h5py: Any = importlib.import_module("h5py")
 
@@ -120,11 +124,171 @@ def nested(depth: int) -> str:
     return '{"class_name": ' + "[" * depth + "]" * depth + "}"
 
 
+# ---- nested models -------------------------------------------------------------------------------
+
+
+def inner(name: str, *inbound: Any, layers: Any = (), **endpoints: Any) -> dict[str, Any]:
+    """A nested model, by default of one Dense layer."""
+    model = functional(*(layers or (X, Y)), **endpoints)
+    config = {**model["config"], "name": name}
+    return {"class_name": "Functional", "config": config, "inbound_nodes": inbound}
+
+
+FROM_X = [["x", 0, 0, {}]]
+FROM_Y = [["y", 1, 0, {}]]
+Z = entry("z", "Dense", FROM_Y)
+TO_Z = [["z", 0, 0]]
+
+
+def doubling(levels: int) -> dict[str, Any]:
+    """Each model calls the one inside twice."""
+    model = inner("y")
+    for _ in range(levels):
+        twice = {**model, "inbound_nodes": [FROM_X, FROM_Y]}
+        model = inner("y", layers=(X, twice), outputs=[["y", 2, 0]])
+    return functional(X, {**model, "inbound_nodes": [FROM_X]}, outputs=[["y", 1, 0]])
+
+
+def other_weights(*names: str) -> Callable[[Path], None]:
+    """Weights of these names in a nested model y, whose two layers have one name."""
+    twins = [
+        inner(name, layers=(X, entry("d", "Dense", FROM_X)), outputs=[["d", 0, 0]]) for name in "ab"
+    ]
+    chain = [
+        {**twins[0], "inbound_nodes": [FROM_X]},
+        {**twins[1], "inbound_nodes": [[["a", 1, 0, {}]]]},
+    ]
+    model = inner("y", FROM_X, layers=(X, *chain), outputs=[["b", 1, 0]])
+
+    def fill(group: Any) -> None:
+        group.attrs["weight_names"] = list(names)
+        for name in names:
+            group.create_dataset(name, data=[1.0])
+
+    return lambda path: save(path, functional(X, model, outputs=[["y", 1, 0]]), fill)
+
+
+# ---- archives ------------------------------------------------------------------------------------
+
+
+def weights_file(groups: Mapping[str, Any]) -> bytes:
+    """An HDF5 file with datasets at these places, and what Keras always writes."""
+    content = BytesIO()
+    with h5py.File(content, "w") as file:
+        file.create_group("vars")
+        for name, data in groups.items():
+            file.create_group(name) if data is None else file.create_dataset(name, data=data)
+    return content.getvalue()
+
+
+INPUT_ALONE = {"layers/input_layer/vars": None}
+ARCHIVED = weights_file(
+    {**INPUT_ALONE, "layers/dense/vars/0": [[1.0]], "layers/dense/vars/1": [1.0]}
+)
+
+
+def archive(
+    config: object = GOOD, weights: bytes = ARCHIVED, twice: bool = False, **arguments: Any
+) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as file:
+            text = config if isinstance(config, bytes) else json.dumps(config).encode()
+            file.writestr("metadata.json", "{}")
+            file.writestr("config.json", text)
+            file.writestr("model.weights.h5", weights, **arguments)
+            if twice:
+                with pytest.warns(UserWarning, match="Duplicate"):
+                    file.writestr("model.weights.h5", weights)
+
+    return write
+
+
+def without_member(name: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as file:
+            for other in {"config.json", "model.weights.h5"} - {name}:
+                file.writestr(other, json.dumps(GOOD))
+
+    return write
+
+
+def encrypted(path: Path) -> None:
+    archive()(path)
+    content = path.read_bytes()
+    place = content.rindex(b"PK\x01\x02")  # the last entry of the directory; its flags follow
+    path.write_bytes(content[: place + 8] + b"\1" + content[place + 9 :])
+
+
+def cut_archive(path: Path) -> None:
+    archive()(path)
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def flipped_archive(path: Path) -> None:
+    """The checksum of the weights is wrong."""
+    archive()(path)
+    content = path.read_bytes()
+    place = content.index(b"\x89HDF") + 8
+    path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+
+
+def stored(**places: Any) -> Callable[[Path], None]:
+    """An archive with these datasets for layer y; `_` stands for `/`."""
+    found = {f"layers/{name.replace('_', '/')}": data for name, data in places.items()}
+    return archive(weights=weights_file({**INPUT_ALONE, **found}))
+
+
+def sibling(path: Path, write: Callable[[Path], object]) -> Path:
+    weights = path.with_name("weights.h5")
+    write(weights)
+    return weights
+
+
+def architecture(
+    write: Callable[[Path], object] | None = None, config: object = GOOD
+) -> Callable[[Path], Path | None]:
+    """JSON, with a file of weights if there is a function that writes one."""
+
+    def both(path: Path) -> Path | None:
+        path.write_text(config if isinstance(config, str) else json.dumps(config))
+        return None if write is None else sibling(path, write)
+
+    return both
+
+
+def weights_only(layer: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with h5py.File(path, "w") as file:
+            file.attrs["layer_names"] = [layer]
+            file.create_group(layer).attrs["weight_names"] = ["kernel:0"]
+            file[layer].create_dataset("kernel:0", data=[1.0])
+
+    return write
+
+
+def whole_model_and(write: Callable[[Path], object]) -> Callable[[Path], Path]:
+    def both(path: Path) -> Path:
+        write(path)
+        return Path("weights.h5")
+
+    return both
+
+
+def history(layer: str) -> dict[str, Any]:
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": [layer, 0, 0]}}
+
+
+def keras_3(*arguments: Any, **keywords: Any) -> Callable[[Path], None]:
+    call = {"args": arguments, "kwargs": keywords}
+    return configured(functional(X, entry("y", "Dense", call)))
+
+
 dense = {"class_name": "Dense", "config": {"name": "y"}}
-FILES: dict[str, Callable[[Path], None]] = {
+FILES: dict[str, Callable[[Path], Path | None]] = {
     "missing-file": nothing,
     "directory": Path.mkdir,
-    "not-hdf5": raw(b"PK\x03\x04 a zip archive"),
+    "unknown-format": raw(b"# a model"),
+    "not-text": raw(b'{"class_name": \xff'),
     "empty-file": raw(b""),
     "truncated": cut,
     "weights-only": without(lambda file: file.attrs.pop("model_config")),
@@ -133,6 +297,7 @@ FILES: dict[str, Callable[[Path], None]] = {
     "no-weight-names": without(lambda file: file["model_weights/y"].attrs.pop("weight_names")),
     "invalid-json": configured('{"class_name": '),
     "json-constant": configured('{"class_name": NaN}'),
+    "repeated-key": configured('{"class_name": "A", "class_name": "B"}'),
     "deep-json": configured(nested(70)),
     "very-deep-json": configured(nested(100_000)),
     "config-not-text": without(lambda file: file.attrs.create("model_config", [1, 2])),
@@ -140,13 +305,13 @@ FILES: dict[str, Callable[[Path], None]] = {
     "no-class-name": configured({"config": {}}),
     "layers-not-list": configured({"class_name": "Sequential", "config": {"layers": "dense"}}),
     "no-layers": configured({"class_name": "Sequential", "config": {"layers": []}}),
-    "keras-3-nodes": configured(functional(X, entry("y", "Dense", {"args": [], "kwargs": {}}))),
+    "nothing-functional": configured({"class_name": "Model", "config": {"layers": []}}),
     "bad-node-index": configured(functional(X, entry("y", "Dense", [["x", -1, 0, {}]]))),
     "empty-node": configured(functional(X, entry("y", "Dense", []))),
     "bad-outputs": configured(functional(X, Y, outputs=[["y"]])),
+    "same-input-twice": configured(functional(X, Y, inputs=[["x", 0, 0], ["x", 0, 0]])),
     "no-input-shape": configured({"class_name": "Sequential", "config": {"layers": [dense]}}),
     "subclassed-model": configured({"class_name": "MyModel", "config": {"name": "mine"}}),
-    "nested-model": configured(functional(X, entry("y", "Sequential", [["x", 0, 0, {}]]))),
     "duplicate-layer": configured(functional(X, Y, Y)),
     "dangling-layer": configured(functional(X, entry("y", "Dense", [["z", 0, 0, {}]]))),
     "dangling-call": configured(functional(X, entry("y", "Dense", [["x", 1, 0, {}]]))),
@@ -156,6 +321,26 @@ FILES: dict[str, Callable[[Path], None]] = {
         functional(X, entry("y", "TFOpLambda", ["x", 0, 0, {"y": 2.0, "name": None}]))
     ),
     "training-mode": configured(functional(X, entry("y", "Dense", [["x", 0, 0, {"training": 1}]]))),
+    "dictionary-for-layer": configured(functional(X, entry("y", "Dense", {"a": ["x", 0, 0, {}]}))),
+    "keras-1": configured(functional(X, entry("y", "Dense", FROM_X, output_dim=3))),
+    "keras-3-no-operands": keras_3(),
+    "keras-3-two-operands": keras_3(history("x"), 2),
+    "keras-3-keyword": keras_3(history("x"), mask=[None, True]),
+    "keras-3-constant": keras_3([{"class_name": "Tensor", "config": {}}]),
+    "nested-operands": configured(functional(X, inner("y", [*FROM_X, *FROM_X]), Z, outputs=TO_Z)),
+    "nested-dictionary": configured(
+        functional(X, inner("y", {"b": FROM_X[0]}, inputs={"a": ["x", 0, 0]}), Z, outputs=TO_Z)
+    ),
+    "nested-output": configured(
+        functional(X, inner("y", FROM_X), entry("z", "Dense", [["y", 1, 2, {}]]), outputs=TO_Z)
+    ),
+    "nested-calls": configured(functional(X, inner("y", FROM_X, FROM_X), Z, outputs=TO_Z)),
+    "nested-cycle": configured(
+        functional(X, inner("y", FROM_Y, outputs=[["x", 0, 0]]), Z, outputs=TO_Z)
+    ),
+    "nested-doubling": configured(doubling(17)),
+    "nested-weight-of-none": other_weights("other/kernel:0"),
+    "nested-weight-of-two": other_weights("d/kernel:0"),
     "unallocated": data(shape=(1 << 40,), dtype="f4"),
     "compressed-bomb": data(shape=(1 << 40,), dtype="f4", chunks=(1 << 10,), compression="gzip"),
     "external-storage": filled(external),
@@ -170,6 +355,74 @@ FILES: dict[str, Callable[[Path], None]] = {
     "group-weight": filled(lambda group: group.create_group("y/kernel:0")),
     "rank-9": data(data=np.zeros((1,) * 9)),
     "nan-weight": data(data=[1.0, np.nan, -np.inf]),
+    "damaged-archive": raw(b"PK\x03\x04 a zip archive"),
+    "cut-archive": cut_archive,
+    "flipped-archive": flipped_archive,
+    "archive-without-config": without_member("config.json"),
+    "archive-without-weights": without_member("model.weights.h5"),
+    "archive-member-twice": archive(twice=True),
+    "archive-encrypted": encrypted,
+    "archive-method": archive(compress_type=zipfile.ZIP_LZMA),
+    "archive-bomb": archive(weights=bytes(1 << 25), compress_type=zipfile.ZIP_DEFLATED),
+    "archive-config-not-text": archive(config=b"\xff"),
+    "archive-no-hdf5": archive(weights=b"weights"),
+    "archive-other-layers": stored(dense_vars_0=[1.0], re_vars_0=[1.0]),
+    "archive-no-layers": archive(weights=weights_file({})),
+    "archive-missing-bias": stored(dense_vars_0=[[1.0]]),
+    "archive-unknown-class": archive(
+        functional(X, entry("y", "GRU", FROM_X)),
+        weights_file({**INPUT_ALONE, "layers/gru/cell/vars/0": [1.0]}),
+    ),
+    "archive-deep-groups": stored(**{"dense" + "_a" * 9: [1.0]}),
+    "architecture-only": architecture(),
+    "architecture-invalid": architecture(weights_only("y"), "{"),
+    "weights-missing": architecture(nothing),
+    "weights-not-hdf5": architecture(raw(b"PK\x03\x04 a zip archive")),
+    "weights-unknown": architecture(lambda path: h5py.File(path, "w").close()),
+    "weights-foreign": architecture(weights_only("z")),
+    "weights-twice": whole_model_and(save),
+    "weights-twice-archive": whole_model_and(archive()),
+}
+
+
+# ---- models in memory ----------------------------------------------------------------------------
+
+
+def variable(name: str) -> Any:
+    return SimpleNamespace(name=name)
+
+
+def live(*weights: str, count: int = 1, text: object = None, **changes: Any) -> Any:
+    """An object with what calocc takes from a Keras model: layer y has weights of these names."""
+    values = [np.ones(1, np.float32)] * count
+    layer = SimpleNamespace(name="y", weights=[variable(n) for n in weights])
+    layer.get_weights = lambda: values
+
+    def to_json() -> object:
+        if isinstance(text, Exception):
+            raise text
+        return json.dumps(GOOD)
+
+    parts = {"name": "net", "layers": [layer], "to_json": to_json, "get_weights": lambda: values}
+    return SimpleNamespace(**(parts | changes))
+
+
+def live_with(value: object) -> Any:
+    model = live("y/kernel:0")
+    model.layers[0].get_weights = lambda: [value]
+    return model
+
+
+LIVE: dict[str, Callable[[], object]] = {
+    "live-number": lambda: read_live(3),
+    "live-without-weights": lambda: read_live(live(get_weights=None)),
+    "live-without-name": lambda: read_live(live(name=None)),
+    "live-without-config": lambda: read_live(live(text=NotImplementedError("subclassed"))),
+    "live-other-count": lambda: read_live(live("y/kernel:0", count=2)),
+    "live-same-names": lambda: read_live(live("y/kernel:0", "y/kernel:0", count=2)),
+    "live-nan": lambda: read_live(live_with(np.full(3, np.nan))),
+    "live-complex": lambda: read_live(live_with(np.array(1j))),
+    "live-and-weights": lambda: read_live(live(), Path("weights.h5")),
 }
 
 
@@ -212,15 +465,15 @@ CONFIGS: dict[str, Callable[[], object]] = {
 
 def read_case(name: str, folder: Path) -> CaloccError:
     path = folder / "model.h5"
-    FILES[name](path)
+    weights = FILES[name](path)
     with pytest.raises(CaloccError) as caught:
-        read_model(path)
+        read_model(path, weights)
     return caught.value
 
 
 def config_case(name: str) -> CaloccError:
     with pytest.raises(CaloccError) as caught:
-        CONFIGS[name]()
+        (CONFIGS | LIVE)[name]()
     return caught.value
 
 
@@ -234,14 +487,14 @@ def test_file_errors(name: str, tmp_path: Path) -> None:
     assert text + "\n" == expected(name)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", CONFIGS | LIVE)
 def test_config_errors(name: str) -> None:
     assert str(config_case(name)) + "\n" == expected(name)
 
 
 def test_the_weights_together_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "model.h5")
-    monkeypatch.setattr("calocc.compiler.keras.reader._MOST_BYTES", 7)
+    monkeypatch.setattr("calocc.compiler.keras.hdf5.MOST_BYTES", 7)
     with pytest.raises(errors.TooLarge, match="model_weights declares 8 bytes"):
         read_model(tmp_path / "model.h5")
 
@@ -250,13 +503,22 @@ def test_the_length_of_the_config_is_limited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path / "model.h5")
-    monkeypatch.setattr("calocc.compiler.keras.reader._MOST_TEXT", 7)
+    monkeypatch.setattr("calocc.compiler.keras.hdf5.MOST_TEXT", 7)
     with pytest.raises(errors.TooLarge, match="model_config declares"):
         read_model(tmp_path / "model.h5")
 
 
+def test_the_length_of_a_json_file_is_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.json").write_text(json.dumps(GOOD))
+    monkeypatch.setattr("calocc.compiler.keras.reader.MOST_TEXT", 7)
+    with pytest.raises(errors.TooLarge, match="the file declares"):
+        read_model(tmp_path / "model.json")
+
+
 def test_every_error_has_a_golden_text(tmp_path: Path) -> None:
-    shown = {type(config_case(name)) for name in CONFIGS}
+    shown = {type(config_case(name)) for name in CONFIGS | LIVE}
     for name in FILES:
         (tmp_path / name).mkdir()
         shown.add(type(read_case(name, tmp_path / name)))
@@ -267,4 +529,4 @@ def test_every_error_has_a_golden_text(tmp_path: Path) -> None:
 
 def test_golden_files_all_belong_to_a_case() -> None:
     names = {path.stem.removeprefix("keras-") for path in GOLDEN.glob("keras-*.txt")}
-    assert names == FILES.keys() | CONFIGS.keys()
+    assert names == FILES.keys() | CONFIGS.keys() | LIVE.keys()

@@ -41,7 +41,6 @@ QUANTIZED = (
     "quantized_relu(5,1,use_sigmoid=1)",
     "quantized_tanh(5)",
     "quantized_sigmoid(4)",
-    "quantized_ulaw(4)",
     "quantized_po2(4)",
     "binary(alpha=1)",
     "ternary(alpha=1)",

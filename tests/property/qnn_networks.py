@@ -19,6 +19,7 @@ from calocc.dialects.qnn.batch_norm import BatchNormOp
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
@@ -173,6 +174,14 @@ class _Drawer:
         kernel = self.kernel((*size, channels, self.integer(1, 3)), layer)
         return self.net.add(ConvOp(x, kernel, window, layer=layer))
 
+    def depthwise(self, x: SSAValue) -> SSAValue:
+        layer, (height, width, channels) = self.name("depthwise"), shape_of(x)
+        size = (self.integer(1, min(height, 3)), self.integer(1, min(width, 3)))
+        window = Window.same(height, width, size, (self.integer(1, 2), self.integer(1, 2)))
+        quantizer = QuantizedBits(self.integer(2, 4), 1, alpha=1.0)
+        kernel = self.weights((*size, channels, self.integer(1, 2)), quantizer, layer)
+        return self.net.add(DepthwiseOp(x, kernel, window, layer=layer))
+
     def pool(self, x: SSAValue) -> SSAValue:
         layer, (height, width, _) = self.name("pool"), shape_of(x)
         everything = Window(height, width)
@@ -247,7 +256,15 @@ class _Drawer:
         """One drawn layer."""
         anything = [self.dense, self.relu, self.bias, self.quantize, self.flatten, self.concat]
         anything += [self.transpose, self.slice, self.neutral] + [self.batch_norm] * self.auto
-        images = [self.conv, self.pool, self.residual, self.pad, self.upsample, self.gate]
+        images = [
+            self.conv,
+            self.depthwise,
+            self.pool,
+            self.residual,
+            self.pad,
+            self.upsample,
+            self.gate,
+        ]
         return self.pick(images * 2 + anything if len(shape_of(x)) == 3 else anything)(x)
 
 

@@ -145,19 +145,19 @@ def check(drawn: Drawn) -> None:
 
 
 @given(chains(("batch_norm", "relu")))
-@settings(max_examples=150)
+@settings(max_examples=70)
 def test_batch_norm_and_relu(drawn: Drawn) -> None:
     check(drawn)
 
 
 @given(chains(("affine", "leaky", "relu")))
-@settings(max_examples=150)
+@settings(max_examples=70)
 def test_affine_and_leaky_relu(drawn: Drawn) -> None:
     check(drawn)
 
 
 @given(chains(("batch_norm", "leaky"), slopes=-1.5))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_negative_slopes(drawn: Drawn) -> None:
     check(drawn)
 
@@ -184,7 +184,7 @@ def test_functions(drawn: Drawn) -> None:
 
 
 @given(chains(("affine", "relu"), plain=False))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_quantizers_that_are_no_casts(drawn: Drawn) -> None:
     try:
         check(drawn)

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.errors import InvalidJson, MalformedConfig, UninterpretedKey
-from calocc.compiler.keras.reader import Call, KerasModel, TensorRef, read_model
+from calocc.compiler.keras.model import Call, KerasModel, TensorRef
+from calocc.compiler.keras.reader import read_model
 from calocc.dialects.qnn.quantizers import parse
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"

@@ -22,15 +22,17 @@ from xdsl.parser import Parser
 from calocc.compiler.ports import input_ports, main_function
 from calocc.compiler.text import module_text
 from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import QuantizedBits, QuantizedRelu
+from calocc.dialects.qnn.windows import Window
 from calocc.passes.balance import longest_loop
 from calocc.runtime.emulator import execute
 
 EVENTS = 3
 SEEDS = st.integers(0, 2**32 - 1)
 DRAWN = settings(
-    max_examples=50,
+    max_examples=40,
     phases=[Phase.generate],
 )
 
@@ -140,3 +142,12 @@ def test_a_reachable_interval_is_met(interval: int) -> None:
     run_passes(module, "lower-to-fixed,partition-streams,fuse")
     run_passes(module, f"balance{{interval={interval}}}")
     assert longest_loop(main_function(module)) <= interval
+
+
+def test_padding_never_wins_a_maximum() -> None:
+    net = Network((3, 3, 1))
+    x = net.add(QuantizeOp.real(net.inputs[0], QuantizedBits(4, 1, alpha=1.0)))
+    module = net.module(net.add(PoolOp(x, Pooling.MAX, Window.same(3, 3, (2, 2), (2, 2)))))
+    run_passes(module, "lower-to-fixed,narrow-widths,partition-streams,fuse")
+    (y,) = run_reals(module, [np.full((1, 3, 3, 1), -1.25)])
+    np.testing.assert_array_equal(y, np.full((1, 2, 2, 1), -1.25))

@@ -22,6 +22,7 @@ from calocc.dialects.qnn.batch_norm import BatchNormOp
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
@@ -51,7 +52,7 @@ from calocc.dialects.qnn.softmax import SoftmaxOp, integer_softmax
 from calocc.dialects.qnn.windows import Padding, Window, exact_matmul
 
 BATCH = 2
-SMALL = settings(max_examples=40)
+SMALL = settings(max_examples=30)
 
 
 @dataclass
@@ -228,6 +229,32 @@ def _naive_conv(x: Ints, w: Ints, window: Window) -> Ints:
             if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
                 result[b, i, j, m] += x[b, row, column, c] * w[k, n, c, m]
     return result
+
+
+@given(data=st.data(), padded=st.booleans())
+@SMALL
+def test_depthwise(data: st.DataObject, padded: bool) -> None:
+    image = data.draw(IMAGES)
+    window = data.draw(windows(image, padded))
+    kernel = (window.height, window.width, image[2], data.draw(st.integers(1, 2)))
+    x, w = data.draw(operands(image)), data.draw(operands(kernel, constant=True))
+    checked = case(lambda args: DepthwiseOp(args[0], args[1], window), [x, w])
+    checked.check()
+    channels = [
+        _naive_conv(x.values[..., [c]], w.values[:, :, [c]], window) for c in range(image[2])
+    ]
+    shift = checked.fixed.out.frac - x.format.frac - w.format.frac
+    (result,) = checked.fixed.evaluate(x.values, w.values)
+    np.testing.assert_array_equal(result, np.concatenate(channels, axis=-1) << shift)
+
+
+def test_sums_beyond_62_bits_are_refused() -> None:
+    x = argument((2, 2, 1), Format(True, 60, 60))
+    w = ConstantOp.fixed(np.full((2, 2, 1, 1), 2), Format(True, 3, 3))
+    for kind in (ConvOp, DepthwiseOp):
+        op = kind(x, w, Window(2, 2), fixed_tensor((1, 1, 1), Format(True, 62, 62)))
+        with pytest.raises(OverflowError):
+            op.interval(bounds_of(x), w.interval())
 
 
 @given(data=st.data())

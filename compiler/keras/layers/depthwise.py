@@ -18,6 +18,7 @@ from calocc.compiler.keras.layers.registry import (
     UnsupportedLayer,
     keras_layer,
     single,
+    stored,
 )
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.depthwise import DepthwiseOp
@@ -31,7 +32,7 @@ def _kernel(
     builder: Builder, config: LayerConfig, weight: str, quantizer_key: str, rows: bool = False
 ) -> SSAValue:
     """A kernel and its quantizer; with `rows` a 1-D kernel becomes one of a single row."""
-    array = config.layer.weight(weight)
+    array = stored(config, weight, 3 if rows else 4)
     quantizer = config.take_quantizer(quantizer_key)
     promoted = None if quantizer is None else promote_kernel(quantizer)
     return builder.weight(config, weight, array[None] if rows else array, promoted)
@@ -61,7 +62,7 @@ def _bias(builder: Builder, config: LayerConfig) -> SSAValue | None:
     quantizer = config.take_quantizer("bias_quantizer")
     if not config.take_bool("use_bias", True):
         return None
-    return builder.weight(config, "bias", config.layer.weight("bias"), quantizer)
+    return builder.weight(config, "bias", stored(config, "bias", 1), quantizer)
 
 
 def _expect_plain(config: LayerConfig, ones: tuple[int, ...]) -> None:
@@ -99,7 +100,7 @@ def separable_conv2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
 
 @keras_layer("SeparableConv1D", "QSeparableConv1D")
 def separable_conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """As in two dimensions, on an image of one row."""
+    """A depthwise, then a pointwise convolution over a sequence, bias, activation."""
     x = single(config, inputs)
     length, channels = require_rank(config, x, 2)
     _expect_plain(config, (1,))

@@ -16,6 +16,7 @@ from calocc.compiler.keras.layers.registry import (
     UnsupportedLayer,
     keras_layer,
     single,
+    stored,
 )
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
@@ -26,6 +27,7 @@ from calocc.dialects.qnn.quantizers import Quantizer, promote_kernel
 from calocc.dialects.qnn.windows import Padding, Window
 
 Floats = NDArray[Any]
+_LARGEST_WINDOW = 1 << 20
 
 
 def quantizers(config: LayerConfig) -> tuple[Quantizer | None, Quantizer | None]:
@@ -58,13 +60,13 @@ def expect_size(config: LayerConfig, key: str, size: int) -> None:
 def _bias(builder: Builder, config: LayerConfig, quantizer: Quantizer | None) -> SSAValue | None:
     if not config.take_bool("use_bias", True):
         return None
-    return builder.weight(config, "bias", config.layer.weight("bias"), quantizer)
+    return builder.weight(config, "bias", stored(config, "bias", 1), quantizer)
 
 
 @keras_layer("Dense", "QDense")
 def dense(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Matrix product over the last axis, bias, activation."""
-    kernel = config.layer.weight("kernel")
+    kernel = stored(config, "kernel", 2)
     kernel_quantizer, bias_quantizer = quantizers(config)
     expect_size(config, "units", kernel.shape[-1])
     weights = builder.weight(config, "kernel", kernel, kernel_quantizer)
@@ -77,6 +79,10 @@ def window_of(
     config: LayerConfig, image: tuple[int, ...], size: tuple[int, int], strides: tuple[int, int]
 ) -> Window:
     """The window of a layer over an image (H, W, C) under its `padding`."""
+    if not all(1 <= n <= _LARGEST_WINDOW for n in (*size, *strides)):
+        layer, advice = config.layer, "use sizes and strides of 1 and above"
+        reason = f"a window of size {size} cannot move by {strides}"
+        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
     padding = config.take_str("padding", "valid", ("valid", "same"))
     if padding == "same":
         return Window.same(image[0], image[1], size, strides)
@@ -122,7 +128,7 @@ def conv2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) ->
     x = single(config, inputs)
     require_rank(config, x, 3)
     _expect_plain_convolution(config, (1, 1))
-    kernel = config.layer.weight("kernel")
+    kernel = stored(config, "kernel", 4)
     expect_size(config, "filters", kernel.shape[-1])
     kernel_quantizer, bias_quantizer = quantizers(config)
     weights = builder.weight(config, "kernel", kernel, kernel_quantizer)
@@ -136,7 +142,7 @@ def conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) ->
     x = single(config, inputs)
     length, channels = require_rank(config, x, 2)
     _expect_plain_convolution(config, (1,))
-    kernel = config.layer.weight("kernel")
+    kernel = stored(config, "kernel", 3)
     expect_size(config, "filters", kernel.shape[-1])
     kernel_quantizer, bias_quantizer = quantizers(config)
     name = config.layer.name
@@ -191,13 +197,22 @@ def folded(config: LayerConfig) -> tuple[Floats, Floats]:
 
     inv = gamma / sqrt(variance + epsilon); kernel * inv; inv * (bias - mean) + beta.
     """
-    layer = config.layer
-    epsilon = np.float32(config.take_float("epsilon", 1e-3))
-    inverse = 1 / np.sqrt(layer.weight("moving_variance") + epsilon)
+    variance, epsilon = moving_variance(config)
+    inverse = 1 / np.sqrt(variance + np.float32(epsilon))
     if config.take_bool("scale", True):
-        inverse = inverse * layer.weight("gamma")
-    bias = layer.weight("bias") if config.take_bool("use_bias", True) else np.float32(0)
-    offset = inverse * (bias - layer.weight("moving_mean"))
+        inverse = inverse * stored(config, "gamma", 1)
+    bias = stored(config, "bias", 1) if config.take_bool("use_bias", True) else np.float32(0)
+    offset = inverse * (bias - stored(config, "moving_mean", 1))
     if config.take_bool("center", True):
-        offset = offset + layer.weight("beta")
-    return layer.weight("kernel") * inverse, offset
+        offset = offset + stored(config, "beta", 1)
+    return stored(config, "kernel", 4) * inverse, offset
+
+
+def moving_variance(config: LayerConfig) -> tuple[Floats, float]:
+    """The variance per channel and epsilon of a batch normalisation; their sum is positive."""
+    variance, epsilon = stored(config, "moving_variance", 1), config.take_float("epsilon", 1e-3)
+    if variance.size and (least := float(variance.min())) + epsilon <= 0:
+        layer, advice = config.layer, "the file is damaged or the training diverged"
+        reason = f"its moving variance {least:g} plus epsilon {epsilon:g} is not positive"
+        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+    return variance, epsilon

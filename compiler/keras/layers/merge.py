@@ -32,6 +32,13 @@ def fold(
     """The operands joined two by two, from the left; broadcasting as Keras does."""
     rank = max(len(shape_of(i)) for i in inputs)
     aligned = [_with_rank(builder, config, i, rank) for i in inputs]
+    try:
+        np.broadcast_shapes(*(shape_of(a) for a in aligned))
+    except ValueError:
+        shapes = ", ".join(str(shape_of(i)) for i in inputs)
+        layer, reason = config.layer, f"its operands have the shapes {shapes}, which do not fit"
+        advice = "save the model again"
+        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice) from None
     return reduce(lambda a, b: builder.add(config, op((a, b), layer=config.layer.name)), aligned)
 
 

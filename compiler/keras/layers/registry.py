@@ -5,17 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from numpy.typing import NDArray
 from xdsl.ir import Block, SSAValue
-from xdsl.utils.exceptions import VerifyException
 
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.config import LayerConfig
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.constant import ConstantOp
-from calocc.dialects.qnn.op import QnnOp
+from calocc.dialects.qnn.op import QnnOp, shape_of
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import Quantizer, parse
 
@@ -118,14 +118,16 @@ class Builder:
     block: Block = field(default_factory=Block)
 
     def add(self, config: LayerConfig, op: QnnOp) -> SSAValue:
-        """Append an op of this layer; raise UnsupportedLayer if shapes do not fit."""
+        """Append an op of this layer.
+
+        Raise VerifyException if shapes do not fit, as the constructors of ops do, and
+        UnsupportedLayer if the result is larger than any design could be.
+        """
         layer = config.layer
-        try:
-            op.verify()
-        except VerifyException as error:
-            reason = str(error).splitlines()[-1].strip()
-            advice = "check the layer's configuration and weights in the model file"
-            raise UnsupportedLayer(layer.name, layer.class_name, reason, advice) from None
+        op.verify()
+        if (size := prod(shape_of(op.result))) > _LARGEST_TENSOR:
+            reason, advice = f"its result has {size} elements", "make the model smaller"
+            raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
         self.block.add_op(op)
         if SSAValue.is_valid_name(layer.name):
             op.result.name_hint = layer.name
@@ -148,6 +150,8 @@ class Builder:
         return self.add(config, QuantizeOp.real(value, quantizer, config.layer.name))
 
 
+_LARGEST_TENSOR = 1 << 26
+
 Importer = Callable[[Builder, LayerConfig, Sequence[SSAValue]], SSAValue]
 IMPORTERS: dict[str, Importer] = {}
 
@@ -164,6 +168,16 @@ def keras_layer(*class_names: str) -> Callable[[Importer], Importer]:
         return importer
 
     return register
+
+
+def stored(config: LayerConfig, weight: str, rank: int) -> NDArray[Any]:
+    """A weight with `rank` axes; raise MissingWeight, or UnsupportedLayer for another shape."""
+    array = config.layer.weight(weight)
+    if array.ndim != rank:
+        layer, advice = config.layer, "save the model again: its config and its weights disagree"
+        reason = f"its stored {weight} has the shape {array.shape}, not one with {rank} axes"
+        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+    return array
 
 
 def single(config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:

@@ -10,6 +10,7 @@ from xdsl.ir import SSAValue
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.linear import (
     expect_plain_normalisation,
+    moving_variance,
     require_rank,
     window_of,
 )
@@ -18,6 +19,7 @@ from calocc.compiler.keras.layers.registry import (
     UnsupportedLayer,
     keras_layer,
     single,
+    stored,
 )
 from calocc.dialects.qnn.batch_norm import BatchNormOp
 from calocc.dialects.qnn.elementwise import AffineOp
@@ -39,14 +41,13 @@ def batch_normalization(
     x = single(config, inputs)
     shape = shape_of(x)
     expect_plain_normalisation(config, len(shape))
-    layer = config.layer
     ones, zeros = np.ones(shape[-1], np.float32), np.zeros(shape[-1], np.float32)
-    gamma = layer.weight("gamma") if config.take_bool("scale", True) else ones
-    beta = layer.weight("beta") if config.take_bool("center", True) else zeros
-    arrays = (gamma, beta, layer.weight("moving_mean"), layer.weight("moving_variance"))
+    gamma = stored(config, "gamma", 1) if config.take_bool("scale", True) else ones
+    beta = stored(config, "beta", 1) if config.take_bool("center", True) else zeros
+    variance, epsilon = moving_variance(config)
+    arrays = (gamma, beta, stored(config, "moving_mean", 1), variance)
     parameters = [builder.constant(config, a) for a in arrays]
-    epsilon = config.take_float("epsilon", 1e-3)
-    return builder.add(config, BatchNormOp(x, *parameters, epsilon, layer.name))
+    return builder.add(config, BatchNormOp(x, *parameters, epsilon, config.layer.name))
 
 
 def _pool(

@@ -63,7 +63,7 @@
 // WEIGHTS-NEXT: };
 
 // Output by output, each with all its inputs.
-// VALUES: 1, -1, -1.5, 1, 0.5, -1, 1, 1.5, 0, -2, -2, 0, -1, -2, 0.5, 0.5
+// VALUES: 1, -1, -1.5, 0, 0.5, -2, 1, 0, 0, -2, 0.5, 1.5, -1, -2, 1.5, 0.5
 
 builtin.module {
   func.func @main(%0: !dataflow.stream<tensor<4x!fixed.num<s6, 2>>, 4> {calocc.name = "x0", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<4x!fixed.num<u5, 2>>, 4> {calocc.name = "y0"}) {

@@ -33,7 +33,7 @@
 // CONFIG-NEXT:   static const unsigned in_height = 4;
 // CONFIG:        static const unsigned filt_height = 2;
 // CONFIG:        static const unsigned stride_width = 2;
-// CONFIG:        static const unsigned trips = 61;
+// CONFIG:        static const unsigned trips = 58;
 // CONFIG-NEXT:   static layer4_1_t::value_type pad_value() { return 0; }
 // CONFIG:      // pool: reduce
 // CONFIG-NEXT: struct config8 {

@@ -9,7 +9,8 @@ func.func private @arrays() -> ()
   dialect_resources: {
     fixed: {
       b9f64a747e1b97f13: "0x01020304",
-      bf0f639189843668f: "0x0904"
+      bf0f639189843668f: "0x0904",
+      bbaa281679175c956: "0xf8f9fafbfcfdfeff0001020304050607"
     }
   }
 #-}
@@ -119,7 +120,7 @@ func.func @elements(%x: !dataflow.stream<tensor<2x6xf32>, 2>) {
 ^bb0(%s: !fixed.num<s12, 7>):
   fixed.yield %s : !fixed.num<s12, 7>
 }
-// CHECK: weights (4,) do not take (6,) to (4,)
+// CHECK: weights (4,) do not take
 
 // -----
 
@@ -237,3 +238,13 @@ func.func @elements(%x: !dataflow.stream<tensor<2x6xf32>, 2>) {
 %x = "test.op"() : () -> !dataflow.stream<tensor<2x3x!fixed.num<s8, 3>>, 1>
 %a = dataflow.slice %x {axis = 1 : i64, start = 0 : i64, stop = 2 : i64} : (!dataflow.stream<tensor<2x3x!fixed.num<s8, 3>>, 1>) -> !dataflow.stream<tensor<2x3x!fixed.num<s8, 3>>, 1>
 // CHECK: a slice of !dataflow.stream<tensor<2x3x!fixed.num<s8, 3>>, 1> is not !dataflow.stream<tensor<2x3x!fixed.num<s8, 3>>, 1>
+
+// -----
+
+// A beat of 2 channels with 2 kernels each makes a beat of 4 results.
+%x = "test.op"() : () -> !dataflow.stream<tensor<2x8x!fixed.num<s8, 3>>, 2>
+%a = dataflow.depthwise %x {weights = #fixed.blob<bbaa281679175c956 : tensor<4x2x2xi8>>, weight_type = !fixed.num<s4, 4>} : (!dataflow.stream<tensor<2x8x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<2x4x!fixed.num<s14, 9>>, 2> {
+^bb0(%s: !fixed.num<s14, 9>):
+  fixed.yield %s : !fixed.num<s14, 9>
+}
+// CHECK: weights (4, 2, 2) do not take

@@ -14,6 +14,7 @@ func.func @main(
   %j: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>,
   %k: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 1>,
   %l: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 1>,
+  %n: !dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 2>,
   %m: !dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>
 ) {
   %a, %b = dataflow.fork %x {layer = "fork"} : (!dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>) -> (!dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>)
@@ -29,6 +30,10 @@ func.func @main(
   ^bb0(%s: !fixed.num<s11, 6>):
     %r = fixed.quantize %s {rounding = #fixed<rounding rnd>, overflow = #fixed<overflow sat>} : (!fixed.num<s11, 6>) -> !fixed.num<s4, 4>
     fixed.yield %r : !fixed.num<s4, 4>
+  }
+  %apart = dataflow.depthwise %n {weights = #fixed.blob<bbaa281679175c956 : tensor<4x2x2xi8>>, weight_type = !fixed.num<s4, 4>} : (!dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<2x2x4x!fixed.num<s14, 9>>, 4> {
+  ^bb0(%s: !fixed.num<s14, 9>):
+    fixed.yield %s : !fixed.num<s14, 9>
   }
   %most = dataflow.reduce %m {kind = #qnn<pooling max>} : (!dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>) -> !dataflow.stream<tensor<2x2x4x!fixed.num<s8, 3>>, 4> {
   ^bb0(%s: !fixed.num<s8, 3>):
@@ -46,7 +51,7 @@ func.func @main(
 }
 
 // CHECK:      builtin.module {
-// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %c: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %d: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %e: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %f: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %g: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %h: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %i: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %j: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %k: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 1>, %l: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 1>, %m: !dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>) {
+// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %c: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %d: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %e: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %f: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %g: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %h: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %i: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %j: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, %k: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 1>, %l: !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 1>, %n: !dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 2>, %m: !dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>) {
 // CHECK-NEXT:     %a, %b = dataflow.fork %x {layer = "fork"} : (!dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>) -> (!dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>)
 // CHECK-NEXT:     %mapped = dataflow.map %a, %b {depths = array<i64: 3>} : (!dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>, !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<4x4x2x!fixed.num<s10, 5>>, 2> {
 // CHECK-NEXT:     ^bb0(%p: !fixed.num<s8, 3>, %q: !fixed.num<s8, 3>):
@@ -61,9 +66,13 @@ func.func @main(
 // CHECK-NEXT:       %r = fixed.quantize %s {rounding = #fixed<rounding rnd>, overflow = #fixed<overflow sat>} : (!fixed.num<s11, 6>) -> !fixed.num<s4, 4>
 // CHECK-NEXT:       fixed.yield %r : !fixed.num<s4, 4>
 // CHECK-NEXT:     }
+// CHECK-NEXT:     %apart = dataflow.depthwise %n {weights = #fixed.blob<bbaa281679175c956 : tensor<4x2x2xi8>>, weight_type = !fixed.num<s4, 4>} : (!dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<2x2x4x!fixed.num<s14, 9>>, 4> {
+// CHECK-NEXT:     ^bb0(%s_1: !fixed.num<s14, 9>):
+// CHECK-NEXT:       fixed.yield %s_1 : !fixed.num<s14, 9>
+// CHECK-NEXT:     }
 // CHECK-NEXT:     %most = dataflow.reduce %m {kind = #qnn<pooling max>} : (!dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>) -> !dataflow.stream<tensor<2x2x4x!fixed.num<s8, 3>>, 4> {
-// CHECK-NEXT:     ^bb0(%s_1: !fixed.num<s8, 3>):
-// CHECK-NEXT:       fixed.yield %s_1 : !fixed.num<s8, 3>
+// CHECK-NEXT:     ^bb0(%s_2: !fixed.num<s8, 3>):
+// CHECK-NEXT:       fixed.yield %s_2 : !fixed.num<s8, 3>
 // CHECK-NEXT:     }
 // CHECK-NEXT:     %narrow = dataflow.lanes %d : (!dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 1>
 // CHECK-NEXT:     %turned = dataflow.buffer %k {permutation = array<i64: 2, 0, 1>} : (!dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 1>) -> !dataflow.stream<tensor<2x4x4x!fixed.num<s8, 3>>, 1>
@@ -82,6 +91,7 @@ func.func @main(
     fixed: {
       b4ad851760a468d64: "0x03fd",
       bc3c9bdbe87f90885: "0x01010101ffffffff",
+      bbaa281679175c956: "0xf8f9fafbfcfdfeff0001020304050607",
       bdd4a10a158223392: "0x64250e"
     }
   }

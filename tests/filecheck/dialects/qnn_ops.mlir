@@ -22,6 +22,8 @@ func.func @fixed(%x: tensor<4x4x2x!fixed.num<s8, 3>>, %v: tensor<2x!fixed.num<u4
   %product = qnn.mul %v, %v : (tensor<2x!fixed.num<u4, 2>>, tensor<2x!fixed.num<u4, 2>>) -> tensor<2x!fixed.num<u8, 4>>
   %most = qnn.max %v, %sum : (tensor<2x!fixed.num<u4, 2>>, tensor<2x!fixed.num<u5, 3>>) -> tensor<2x!fixed.num<u5, 3>>
   %least = qnn.min %v, %sum : (tensor<2x!fixed.num<u4, 2>>, tensor<2x!fixed.num<u5, 3>>) -> tensor<2x!fixed.num<u4, 2>>
+  %kernels = qnn.constant <bbaa281679175c956 : tensor<2x2x2x2xi8>> : tensor<2x2x2x2x!fixed.num<s4, 4>>
+  %apart = qnn.depthwise %x, %kernels {strides = array<i64: 2, 2>, padding = array<i64: 0, 0, 0, 0>} : (tensor<4x4x2x!fixed.num<s8, 3>>, tensor<2x2x2x2x!fixed.num<s4, 4>>) -> tensor<2x2x4x!fixed.num<s14, 9>>
   %relu = qnn.relu %x : (tensor<4x4x2x!fixed.num<s8, 3>>) -> tensor<4x4x2x!fixed.num<u7, 2>>
   %zero = qnn.is_zero %v : (tensor<2x!fixed.num<u4, 2>>) -> tensor<2x!fixed.num<u1, 1>>
   %s = qnn.constant <b67df21b268fabeed : tensor<2xi8>> : tensor<2x!fixed.num<u4, 2>>
@@ -66,6 +68,8 @@ func.func @movement(%x: tensor<4x4x2x!fixed.num<s8, 3>>, %v: tensor<2x!fixed.num
 // CHECK-NEXT:     %product = qnn.mul %v, %v : (tensor<2x!fixed.num<u4, 2>>, tensor<2x!fixed.num<u4, 2>>) -> tensor<2x!fixed.num<u8, 4>>
 // CHECK-NEXT:     %most = qnn.max %v, %sum : (tensor<2x!fixed.num<u4, 2>>, tensor<2x!fixed.num<u5, 3>>) -> tensor<2x!fixed.num<u5, 3>>
 // CHECK-NEXT:     %least = qnn.min %v, %sum : (tensor<2x!fixed.num<u4, 2>>, tensor<2x!fixed.num<u5, 3>>) -> tensor<2x!fixed.num<u4, 2>>
+// CHECK-NEXT:     %kernels = qnn.constant <bbaa281679175c956 : tensor<2x2x2x2xi8>> : tensor<2x2x2x2x!fixed.num<s4, 4>>
+// CHECK-NEXT:     %apart = qnn.depthwise %x, %kernels {strides = array<i64: 2, 2>, padding = array<i64: 0, 0, 0, 0>} : (tensor<4x4x2x!fixed.num<s8, 3>>, tensor<2x2x2x2x!fixed.num<s4, 4>>) -> tensor<2x2x4x!fixed.num<s14, 9>>
 // CHECK-NEXT:     %relu = qnn.relu %x : (tensor<4x4x2x!fixed.num<s8, 3>>) -> tensor<4x4x2x!fixed.num<u7, 2>>
 // CHECK-NEXT:     %zero = qnn.is_zero %v : (tensor<2x!fixed.num<u4, 2>>) -> tensor<2x!fixed.num<u1, 1>>
 // CHECK-NEXT:     %s = qnn.constant <b67df21b268fabeed : tensor<2xi8>> : tensor<2x!fixed.num<u4, 2>>
@@ -96,6 +100,7 @@ func.func @movement(%x: tensor<4x4x2x!fixed.num<s8, 3>>, %v: tensor<2x!fixed.num
       bb0d9525cfed2609b: "0x0000803f00000040000040400000003f",
       b8e628779e6a74ee0: "0x0000803f0000004000004040",
       bf6eccb246afe699a: "0x010203fffefd",
+      bbaa281679175c956: "0xf8f9fafbfcfdfeff0001020304050607",
       b67df21b268fabeed: "0x0305",
       b4bf5122f344554c5: "0x01",
       b5b06e511f2eeebea: "0xfc0009010203",

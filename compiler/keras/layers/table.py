@@ -1,0 +1,56 @@
+"""The table of known layers and quantizers in `docs/layers.md`, made from the registry.
+
+    python -m calocc.compiler.keras.layers.table > docs/layers.md
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from inspect import getdoc
+
+from calocc.compiler.keras.importer import BUILT_IN
+from calocc.compiler.keras.layers.registry import IMPORTERS, Importer
+from calocc.dialects.qnn.quantizers import QUANTIZERS, REFUSED_QUANTIZERS
+
+HEAD = """\
+# Layers and quantizers
+
+What calocc imports. Whatever is not listed, and every configuration key that an importer does not
+read, is refused by name. Made by `python -m calocc.compiler.keras.layers.table`.
+"""
+
+
+def first_sentence(thing: object) -> str:
+    """The first paragraph of a docstring on one line, fit for a cell of a table."""
+    paragraph = (getdoc(thing) or "").partition("\n\n")[0]
+    return " ".join(paragraph.split()).replace("|", "\\|")
+
+
+def layer_table() -> str:
+    """All classes, grouped by importer, with what the importer makes of them."""
+    assert BUILT_IN  # importing these modules filled the registry
+    groups: dict[Importer, list[str]] = defaultdict(list)
+    for name, importer in sorted(IMPORTERS.items()):
+        groups[importer].append(name)
+    rows = [
+        f"| {', '.join(f'`{n}`' for n in names)} | {first_sentence(importer)} |"
+        for importer, names in sorted(groups.items(), key=lambda group: group[1])
+    ]
+    return "\n".join(["| Keras class | meaning |", "|---|---|", *rows])
+
+
+def quantizer_table() -> str:
+    """All quantizers."""
+    meanings = {name: first_sentence(kind) for name, kind in QUANTIZERS.items()}
+    meanings |= {name: f"refused: it {why}" for name, why in REFUSED_QUANTIZERS.items()}
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in sorted(meanings.items())]
+    return "\n".join(["| quantizer | meaning |", "|---|---|", *rows])
+
+
+def document() -> str:
+    """The whole page."""
+    return f"{HEAD}\n## Layers\n\n{layer_table()}\n\n## Quantizers\n\n{quantizer_table()}\n"
+
+
+if __name__ == "__main__":
+    print(document(), end="")
