@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, lcm
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -21,10 +21,10 @@ from calocc.compiler.devices import Device, load_device
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.ports import main_function
 from calocc.dialects.dataflow.compute import MatvecOp
-from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp, divisors
+from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp, divisors, most_lanes
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.routing import LanesOp
-from calocc.dialects.dataflow.stream import port_stream, stream_of
+from calocc.dialects.dataflow.stream import StreamType, port_stream, stream_of
 from calocc.passes.check_dataflow import find_obstacle
 
 
@@ -83,19 +83,13 @@ def refold(function: FuncOp, target: int, pins: Pins) -> None:
     for op in list(function.body.block.ops):
         if isinstance(op, ReturnOp):
             streams = (stream_of(o) for o in op.operands)
-            _convert_operands(op, tuple(port_stream(s.shape, s.format).width for s in streams))
+            lanes = tuple(port_stream(s.shape, s.format).width for s in streams)
+            _convert_operands(op, lanes, target)
         elif isinstance(op, DataflowOp):
             folding = _folding(op, target, pins)
-            _convert_operands(op, folding.inputs)
+            _convert_operands(op, folding.inputs, target)
             _set_lanes(op, folding.outputs)
     function.update_function_type()
-
-
-def refolded(module: ModuleOp, target: int, pins: Pins) -> FuncOp:
-    """The main function of a copy of a module, folded for a target interval."""
-    copy = main_function(module.clone())
-    refold(copy, target, pins)
-    return copy
 
 
 def _drop_converters(function: FuncOp) -> None:
@@ -127,22 +121,30 @@ def _fast_enough(size: int, repeats: int, target: int) -> int:
     return next((d for d in divisors(size) if repeats * (size // d) <= target), size)
 
 
-def _convert_operands(op: Operation, lanes: tuple[int, ...]) -> None:
+def _convert_operands(op: Operation, lanes: tuple[int, ...], target: int) -> None:
     for k, wanted in enumerate(lanes):
-        op.operands[k] = _converted(op, op.operands[k], wanted)
+        op.operands[k] = _converted(op, op.operands[k], wanted, target)
 
 
-def _converted(op: Operation, value: SSAValue, lanes: int) -> SSAValue:
-    """The stream with these lanes, by way of their common divisor if neither divides the other."""
+def _converted(op: Operation, value: SSAValue, lanes: int, target: int) -> SSAValue:
+    """The stream with these lanes, in two steps if neither width divides the other."""
     have = stream_of(value).width
     if have == lanes:
         return value
     layer = op.layer_name if isinstance(op, DataflowOp) else "output"
-    step = lanes if max(have, lanes) % min(have, lanes) == 0 else gcd(have, lanes)
+    direct = max(have, lanes) % min(have, lanes) == 0
+    step = lanes if direct else _between(stream_of(value), lanes, target)
     converter = LanesOp(value, step, layer)
     converter.result.name_hint = value.name_hint
     Rewriter.insert_op(converter, InsertPoint.before(op))
-    return _converted(op, converter.result, lanes)
+    return _converted(op, converter.result, lanes, target)
+
+
+def _between(stream: StreamType, lanes: int, target: int) -> int:
+    """Lanes on the way: the common divisor is small, the common multiple never slower."""
+    narrow, wide = gcd(stream.width, lanes), lcm(stream.width, lanes)
+    slow = stream.size // narrow > target
+    return wide if slow and wide <= most_lanes(stream) else narrow
 
 
 def _set_lanes(op: DataflowOp, lanes: tuple[int, ...]) -> None:
@@ -163,15 +165,6 @@ def longest_loop(function: FuncOp) -> int:
     """The most iterations per event of any process."""
     processes = (op for op in function.body.block.ops if isinstance(op, ProcessOp))
     return max(op.schedule().trips for op in processes)
-
-
-def slowest_converter(function: FuncOp) -> int:
-    """The most iterations per event of any width converter.
-
-    A way through the common divisor of two widths can be slower than both its ends.
-    """
-    converters = (op for op in function.body.block.ops if isinstance(op, LanesOp))
-    return max((op.schedule().trips for op in converters), default=0)
 
 
 def shortage(used: Resources, device: Device, budget: float) -> tuple[str, int, int] | None:
@@ -208,20 +201,23 @@ class Balance(ModulePass):
         """Bisect for the smallest target interval that fits."""
         device = load_device(self.target)
         slowest = longest_loop(main_function(module))
-        if lacking := self._lacking(refolded(module, slowest, pins), device):
+        if lacking := self._lacking(module, slowest, pins, device):
             raise lacking
         low, high = 0, slowest  # `high` fits, `low` does not
         while high - low > max(1, high // 256):
             middle = (low + high) // 2
-            trial = refolded(module, middle, pins)
-            if slowest_converter(trial) > middle or self._lacking(trial, device):
+            if self._lacking(module, middle, pins, device):
                 low = middle
             else:
                 high = middle
         return high
 
-    def _lacking(self, trial: FuncOp, device: Device) -> CaloccError | None:
-        """What keeps a design from being built."""
+    def _lacking(
+        self, module: ModuleOp, target: int, pins: Pins, device: Device
+    ) -> CaloccError | None:
+        """What keeps the design for a target interval from being built."""
+        trial = main_function(module.clone())
+        refold(trial, target, pins)
         lacking = shortage(total_resources(trial), device, self.budget)
         return DoesNotFit(self.target, *lacking) if lacking else find_obstacle(trial)
 

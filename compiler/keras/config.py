@@ -31,6 +31,7 @@ _HARMLESS = frozenset(["name", "trainable", "batch_input_shape", "momentum"])
 _HARMLESS_ENDS = ("_regularizer", "_initializer", "_constraint", "_range")
 _FLOAT32 = "float32"
 _LARGEST = sys.float_info.max
+_LARGEST_INT = 1 << 31
 
 
 class LayerConfig:
@@ -183,7 +184,7 @@ def _is_harmless(key: str) -> bool:
 
 
 def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_INT
 
 
 def _is_finite(value: object) -> bool:

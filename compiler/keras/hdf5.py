@@ -26,6 +26,7 @@ from calocc.compiler.keras.errors import (
     UnknownWeights,
     WeightType,
 )
+from calocc.compiler.keras.heaps import expect_readable
 from calocc.compiler.keras.json_tree import MOST_TEXT
 
 h5py: Any = importlib.import_module("h5py")  # it carries no type information
@@ -56,6 +57,7 @@ def with_hdf5(
 
     Raises DamagedFile where the HDF5 library fails.
     """
+    expect_readable(path, content)
     size = path.stat().st_size if content is None else len(content)
     try:
         with h5py.File(path if content is None else BytesIO(content), "r") as file:

@@ -8,14 +8,13 @@ from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.linear import (
-    expect_size,
     finish_linear,
+    kernel_quantizer,
     require_rank,
     window_of,
 )
 from calocc.compiler.keras.layers.registry import (
     Builder,
-    UnsupportedLayer,
     keras_layer,
     single,
     stored,
@@ -24,45 +23,24 @@ from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.movement import ReshapeOp
 from calocc.dialects.qnn.op import shape_of
-from calocc.dialects.qnn.quantizers import promote_kernel
 from calocc.dialects.qnn.windows import Window
-
-
-def _kernel(
-    builder: Builder, config: LayerConfig, weight: str, quantizer_key: str, rows: bool = False
-) -> SSAValue:
-    """A kernel and its quantizer; with `rows` a 1-D kernel becomes one of a single row."""
-    array = stored(config, weight, 3 if rows else 4)
-    quantizer = config.take_quantizer(quantizer_key)
-    promoted = None if quantizer is None else promote_kernel(quantizer)
-    return builder.weight(config, weight, array[None] if rows else array, promoted)
 
 
 def _depthwise(
     builder: Builder,
     config: LayerConfig,
     image: SSAValue,
-    kernel: SSAValue,
-    sizes: tuple[tuple[int, int], tuple[int, int]],
+    size: tuple[int, ...],
+    strides: tuple[int, int],
 ) -> SSAValue:
-    """The depthwise product over an image; `sizes` are those of the kernel and the strides."""
-    size, strides = sizes
-    if shape_of(kernel)[:2] != size or shape_of(kernel)[3] != config.take_int(
-        "depth_multiplier", 1
-    ):
-        layer = config.layer
-        reason = f"its configuration does not fit the stored kernel {shape_of(kernel)}"
-        advice = "save the model again: its config and its weights disagree"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
-    window = window_of(config, shape_of(image), size, strides)
-    return builder.add(config, DepthwiseOp(image, kernel, window, layer=config.layer.name))
-
-
-def _bias(builder: Builder, config: LayerConfig) -> SSAValue | None:
-    quantizer = config.take_quantizer("bias_quantizer")
-    if not config.take_bool("use_bias", True):
-        return None
-    return builder.weight(config, "bias", stored(config, "bias", 1), quantizer)
+    """The depthwise product over an image, with a kernel of one or two dimensions."""
+    shape = (*size, shape_of(image)[-1], config.take_int("depth_multiplier", 1))
+    array = stored(config, "depthwise_kernel", *shape)
+    kernel = array.reshape(1, *shape) if len(size) == 1 else array
+    window = window_of(config, shape_of(image), (kernel.shape[0], kernel.shape[1]), strides)
+    quantizer = kernel_quantizer(config, "depthwise_quantizer")
+    weights = builder.weight(config, "depthwise_kernel", kernel, quantizer)
+    return builder.add(config, DepthwiseOp(image, weights, window, layer=config.layer.name))
 
 
 def _expect_plain(config: LayerConfig, ones: tuple[int, ...]) -> None:
@@ -71,31 +49,25 @@ def _expect_plain(config: LayerConfig, ones: tuple[int, ...]) -> None:
     config.expect_default("groups", 1)
 
 
-def _sizes_2d(config: LayerConfig) -> tuple[tuple[int, int], tuple[int, int]]:
-    return config.take_pair("kernel_size"), config.take_pair("strides", (1, 1))
+def _depthwise2d(builder: Builder, config: LayerConfig, x: SSAValue) -> SSAValue:
+    require_rank(config, x, 3)
+    _expect_plain(config, (1, 1))
+    strides = config.take_pair("strides", (1, 1))
+    return _depthwise(builder, config, x, config.take_pair("kernel_size"), strides)
 
 
 @keras_layer("DepthwiseConv2D", "QDepthwiseConv2D")
 def depthwise_conv2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Each channel convolved with its own kernels, bias, activation."""
-    x = single(config, inputs)
-    require_rank(config, x, 3)
-    _expect_plain(config, (1, 1))
-    kernel = _kernel(builder, config, "depthwise_kernel", "depthwise_quantizer")
-    y = _depthwise(builder, config, x, kernel, _sizes_2d(config))
-    return finish_linear(builder, config, y, _bias(builder, config))
+    y = _depthwise2d(builder, config, single(config, inputs))
+    return finish_linear(builder, config, y)
 
 
 @keras_layer("SeparableConv2D", "QSeparableConv2D")
 def separable_conv2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """A depthwise, then a 1 x 1 convolution, bias, activation."""
-    x = single(config, inputs)
-    require_rank(config, x, 3)
-    _expect_plain(config, (1, 1))
-    kernel = _kernel(builder, config, "depthwise_kernel", "depthwise_quantizer")
-    y = _depthwise(builder, config, x, kernel, _sizes_2d(config))
-    y = _pointwise(builder, config, y, rows=False)
-    return finish_linear(builder, config, y, _bias(builder, config))
+    y = _depthwise2d(builder, config, single(config, inputs))
+    return finish_linear(builder, config, _pointwise(builder, config, y, (1, 1)))
 
 
 @keras_layer("SeparableConv1D", "QSeparableConv1D")
@@ -105,15 +77,21 @@ def separable_conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
     length, channels = require_rank(config, x, 2)
     _expect_plain(config, (1,))
     (size,), (stride,) = config.take_ints("kernel_size", 1), config.take_ints("strides", 1, (1,))
-    kernel = _kernel(builder, config, "depthwise_kernel", "depthwise_quantizer", rows=True)
     image = builder.add(config, ReshapeOp(x, (1, length, channels), config.layer.name))
-    y = _depthwise(builder, config, image, kernel, ((1, size), (1, stride)))
-    y = _pointwise(builder, config, y, rows=True)
+    y = _depthwise(builder, config, image, (size,), (1, stride))
+    y = _pointwise(builder, config, y, (1,))
     y = builder.add(config, ReshapeOp(y, shape_of(y)[1:], config.layer.name))
-    return finish_linear(builder, config, y, _bias(builder, config))
+    return finish_linear(builder, config, y)
 
 
-def _pointwise(builder: Builder, config: LayerConfig, x: SSAValue, rows: bool) -> SSAValue:
-    kernel = _kernel(builder, config, "pointwise_kernel", "pointwise_quantizer", rows)
-    expect_size(config, "filters", shape_of(kernel)[-1])
-    return builder.add(config, ConvOp(x, kernel, Window(1, 1), layer=config.layer.name))
+def _pointwise(
+    builder: Builder, config: LayerConfig, x: SSAValue, size: tuple[int, ...]
+) -> SSAValue:
+    """A convolution of one pixel; `size` is (1,) or (1, 1)."""
+    channels, filters = shape_of(x)[-1], config.take_int("filters")
+    kernel = stored(config, "pointwise_kernel", *size, channels, filters)
+    quantizer = kernel_quantizer(config, "pointwise_quantizer")
+    weights = builder.weight(
+        config, "pointwise_kernel", kernel.reshape(1, 1, channels, filters), quantizer
+    )
+    return builder.add(config, ConvOp(x, weights, Window(1, 1), layer=config.layer.name))

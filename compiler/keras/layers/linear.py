@@ -30,49 +30,33 @@ Floats = NDArray[Any]
 _LARGEST_WINDOW = 1 << 20
 
 
-def quantizers(config: LayerConfig) -> tuple[Quantizer | None, Quantizer | None]:
-    """The kernel's and the bias's quantizer; plain Keras layers have none."""
-    kernel = config.take_quantizer("kernel_quantizer")
-    bias = config.take_quantizer("bias_quantizer")
-    return (None if kernel is None else promote_kernel(kernel)), bias
+def kernel_quantizer(config: LayerConfig, key: str = "kernel_quantizer") -> Quantizer | None:
+    """The quantizer of a kernel; plain Keras layers have none."""
+    quantizer = config.take_quantizer(key)
+    return None if quantizer is None else promote_kernel(quantizer)
 
 
 def finish_linear(
-    builder: Builder, config: LayerConfig, y: SSAValue, bias: SSAValue | None
+    builder: Builder, config: LayerConfig, y: SSAValue, bias: Floats | None = None
 ) -> SSAValue:
-    """Bias and activation behind a product."""
+    """Bias (the stored one if there is none given) and activation behind a product."""
+    quantizer = config.take_quantizer("bias_quantizer")
+    if bias is None and config.take_bool("use_bias", True):
+        bias = stored(config, "bias", shape_of(y)[-1])
     if bias is not None:
-        y = builder.add(config, AddOp((y, bias), layer=config.layer.name))
+        offset = builder.weight(config, "bias", bias, quantizer)
+        y = builder.add(config, AddOp((y, offset), layer=config.layer.name))
     return activate(builder, config, y, config.take_activation("activation"))
-
-
-def expect_size(config: LayerConfig, key: str, size: int) -> None:
-    """The declared number of outputs is that of the stored weights."""
-    if (declared := config.take_int(key)) != size:
-        raise UnsupportedLayer(
-            config.layer.name,
-            config.layer.class_name,
-            f"{key}={declared}, but the stored weights have {size}",
-            "save the model again: its config and its weights disagree",
-        )
-
-
-def _bias(builder: Builder, config: LayerConfig, quantizer: Quantizer | None) -> SSAValue | None:
-    if not config.take_bool("use_bias", True):
-        return None
-    return builder.weight(config, "bias", stored(config, "bias", 1), quantizer)
 
 
 @keras_layer("Dense", "QDense")
 def dense(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Matrix product over the last axis, bias, activation."""
-    kernel = stored(config, "kernel", 2)
-    kernel_quantizer, bias_quantizer = quantizers(config)
-    expect_size(config, "units", kernel.shape[-1])
-    weights = builder.weight(config, "kernel", kernel, kernel_quantizer)
-    product = DenseOp(single(config, inputs), weights, layer=config.layer.name)
-    y = builder.add(config, product)
-    return finish_linear(builder, config, y, _bias(builder, config, bias_quantizer))
+    x = single(config, inputs)
+    kernel = stored(config, "kernel", shape_of(x)[-1], config.take_int("units"))
+    weights = builder.weight(config, "kernel", kernel, kernel_quantizer(config))
+    y = builder.add(config, DenseOp(x, weights, layer=config.layer.name))
+    return finish_linear(builder, config, y)
 
 
 def window_of(
@@ -109,31 +93,27 @@ def _expect_plain_convolution(config: LayerConfig, ones: tuple[int, ...]) -> Non
     config.expect_default("mask", None)
 
 
-def _convolve(builder: Builder, config: LayerConfig, x: SSAValue, kernel: SSAValue) -> SSAValue:
-    size = config.take_pair("kernel_size")
+def _convolve(builder: Builder, config: LayerConfig, x: SSAValue, kernel: Floats) -> SSAValue:
+    """Products of windows with a kernel (height, width, channels, filters), and its quantizer."""
+    size = kernel.shape[0], kernel.shape[1]
     window = window_of(config, shape_of(x), size, config.take_pair("strides", (1, 1)))
-    if shape_of(kernel)[:2] != size:
-        raise UnsupportedLayer(
-            config.layer.name,
-            config.layer.class_name,
-            f"kernel_size={size}, but the stored kernel is {shape_of(kernel)}",
-            "save the model again: its config and its weights disagree",
-        )
-    return builder.add(config, ConvOp(x, kernel, window, layer=config.layer.name))
+    weights = builder.weight(config, "kernel", kernel, kernel_quantizer(config))
+    return builder.add(config, ConvOp(x, weights, window, layer=config.layer.name))
+
+
+def _kernel2d(config: LayerConfig, channels: int) -> Floats:
+    size, filters = config.take_pair("kernel_size"), config.take_int("filters")
+    return stored(config, "kernel", *size, channels, filters)
 
 
 @keras_layer("Conv2D", "QConv2D")
 def conv2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """2-D convolution, bias, activation."""
     x = single(config, inputs)
-    require_rank(config, x, 3)
+    channels = require_rank(config, x, 3)[-1]
     _expect_plain_convolution(config, (1, 1))
-    kernel = stored(config, "kernel", 4)
-    expect_size(config, "filters", kernel.shape[-1])
-    kernel_quantizer, bias_quantizer = quantizers(config)
-    weights = builder.weight(config, "kernel", kernel, kernel_quantizer)
-    y = _convolve(builder, config, x, weights)
-    return finish_linear(builder, config, y, _bias(builder, config, bias_quantizer))
+    y = _convolve(builder, config, x, _kernel2d(config, channels))
+    return finish_linear(builder, config, y)
 
 
 @keras_layer("Conv1D", "QConv1D")
@@ -142,17 +122,15 @@ def conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) ->
     x = single(config, inputs)
     length, channels = require_rank(config, x, 2)
     _expect_plain_convolution(config, (1,))
-    kernel = stored(config, "kernel", 3)
-    expect_size(config, "filters", kernel.shape[-1])
-    kernel_quantizer, bias_quantizer = quantizers(config)
     name = config.layer.name
     (size,), (stride,) = config.take_ints("kernel_size", 1), config.take_ints("strides", 1, (1,))
-    weights = builder.weight(config, "kernel", kernel[None], kernel_quantizer)
-    image = builder.add(config, ReshapeOp(x, (1, length, channels), name))
     window = window_of(config, (1, length, channels), (1, size), (1, stride))
+    kernel = stored(config, "kernel", size, channels, config.take_int("filters"))
+    weights = builder.weight(config, "kernel", kernel[None], kernel_quantizer(config))
+    image = builder.add(config, ReshapeOp(x, (1, length, channels), name))
     y = builder.add(config, ConvOp(image, weights, window, layer=name))
     y = builder.add(config, ReshapeOp(y, shape_of(y)[1:], name))
-    return finish_linear(builder, config, y, _bias(builder, config, bias_quantizer))
+    return finish_linear(builder, config, y)
 
 
 @keras_layer("QConv2DBatchnorm")
@@ -160,16 +138,12 @@ def conv2d_batchnorm(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
     """2-D convolution with the batch normalisation folded into kernel and bias before they are
     quantized."""
     x = single(config, inputs)
-    require_rank(config, x, 3)
+    channels = require_rank(config, x, 3)[-1]
     _expect_plain_convolution(config, (1, 1))
     _expect_plain_folding(config)
-    kernel, bias = folded(config)
-    expect_size(config, "filters", kernel.shape[-1])
-    kernel_quantizer, bias_quantizer = quantizers(config)
-    weights = builder.weight(config, "kernel", kernel, kernel_quantizer)
-    y = _convolve(builder, config, x, weights)
-    offset = builder.weight(config, "bias", bias, bias_quantizer)
-    return finish_linear(builder, config, y, offset)
+    kernel, bias = folded(config, _kernel2d(config, channels))
+    y = _convolve(builder, config, x, kernel)
+    return finish_linear(builder, config, y, bias)
 
 
 def _expect_plain_folding(config: LayerConfig) -> None:
@@ -192,26 +166,28 @@ def expect_plain_normalisation(config: LayerConfig, rank: int) -> None:
     config.ignore("fused")
 
 
-def folded(config: LayerConfig) -> tuple[Floats, Floats]:
+def folded(config: LayerConfig, kernel: Floats) -> tuple[Floats, Floats]:
     """Kernel and bias of QConv2DBatchnorm at inference, in float32 as QKeras computes them.
 
     inv = gamma / sqrt(variance + epsilon); kernel * inv; inv * (bias - mean) + beta.
     """
-    variance, epsilon = moving_variance(config)
+    filters = kernel.shape[-1]
+    variance, epsilon = moving_variance(config, filters)
     inverse = 1 / np.sqrt(variance + np.float32(epsilon))
     if config.take_bool("scale", True):
-        inverse = inverse * stored(config, "gamma", 1)
-    bias = stored(config, "bias", 1) if config.take_bool("use_bias", True) else np.float32(0)
-    offset = inverse * (bias - stored(config, "moving_mean", 1))
+        inverse = inverse * stored(config, "gamma", filters)
+    bias = stored(config, "bias", filters) if config.take_bool("use_bias", True) else np.float32(0)
+    offset = inverse * (bias - stored(config, "moving_mean", filters))
     if config.take_bool("center", True):
-        offset = offset + stored(config, "beta", 1)
-    return stored(config, "kernel", 4) * inverse, offset
+        offset = offset + stored(config, "beta", filters)
+    return kernel * inverse, offset
 
 
-def moving_variance(config: LayerConfig) -> tuple[Floats, float]:
+def moving_variance(config: LayerConfig, channels: int) -> tuple[Floats, float]:
     """The variance per channel and epsilon of a batch normalisation; their sum is positive."""
-    variance, epsilon = stored(config, "moving_variance", 1), config.take_float("epsilon", 1e-3)
-    if variance.size and (least := float(variance.min())) + epsilon <= 0:
+    variance = stored(config, "moving_variance", channels)
+    epsilon = config.take_float("epsilon", 1e-3)
+    if (least := float(variance.min())) + epsilon <= 0:
         layer, advice = config.layer, "the file is damaged or the training diverged"
         reason = f"its moving variance {least:g} plus epsilon {epsilon:g} is not positive"
         raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)

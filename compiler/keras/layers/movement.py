@@ -22,6 +22,9 @@ from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.windows import Padding
 
 
+_LARGEST = 1 << 26
+
+
 def _refuse(config: LayerConfig, reason: str, advice: str) -> UnsupportedLayer:
     return UnsupportedLayer(config.layer.name, config.layer.class_name, reason, advice)
 
@@ -32,7 +35,7 @@ def _edges(config: LayerConfig, value: object) -> Padding:
     edges: list[Any] = []
     for entry in given:
         edges.extend(cast(Sequence[Any], entry) if isinstance(entry, list | tuple) else [entry] * 2)
-    if len(edges) != 4 or not all(type(e) is int and e >= 0 for e in edges):
+    if len(edges) != 4 or not all(type(e) is int and 0 <= e < _LARGEST for e in edges):
         raise _refuse(config, f"{value} is not understood", "use ((top, bottom), (left, right))")
     return Padding(*edges)
 
@@ -153,7 +156,7 @@ def flatten(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -
 def _target(config: LayerConfig) -> tuple[int, ...]:
     value = config.take("target_shape")
     sizes = cast(Sequence[Any], value) if isinstance(value, list | tuple) else ()
-    if not sizes or not all(type(n) is int and (n > 0 or n == -1) for n in sizes):
+    if not sizes or not all(type(n) is int and (0 < n < _LARGEST or n == -1) for n in sizes):
         raise _refuse(config, f"target_shape={value} is not understood", "use a list of sizes")
     return tuple(sizes)
 

@@ -170,12 +170,15 @@ def keras_layer(*class_names: str) -> Callable[[Importer], Importer]:
     return register
 
 
-def stored(config: LayerConfig, weight: str, rank: int) -> NDArray[Any]:
-    """A weight with `rank` axes; raise MissingWeight, or UnsupportedLayer for another shape."""
+def stored(config: LayerConfig, weight: str, *shape: int | None) -> NDArray[Any]:
+    """A weight of this shape, None for any size; raise MissingWeight or UnsupportedLayer."""
     array = config.layer.weight(weight)
-    if array.ndim != rank:
+    if array.ndim != len(shape) or any(
+        wanted not in (size, None) for size, wanted in zip(array.shape, shape, strict=True)
+    ):
         layer, advice = config.layer, "save the model again: its config and its weights disagree"
-        reason = f"its stored {weight} has the shape {array.shape}, not one with {rank} axes"
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        reason = f"its stored {weight} has the shape {array.shape}, not ({wanted})"
         raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
     return array
 

@@ -42,12 +42,13 @@ def batch_normalization(
     shape = shape_of(x)
     expect_plain_normalisation(config, len(shape))
     ones, zeros = np.ones(shape[-1], np.float32), np.zeros(shape[-1], np.float32)
-    gamma = stored(config, "gamma", 1) if config.take_bool("scale", True) else ones
-    beta = stored(config, "beta", 1) if config.take_bool("center", True) else zeros
-    variance, epsilon = moving_variance(config)
-    arrays = (gamma, beta, stored(config, "moving_mean", 1), variance)
+    gamma = stored(config, "gamma", shape[-1]) if config.take_bool("scale", True) else ones
+    beta = stored(config, "beta", shape[-1]) if config.take_bool("center", True) else zeros
+    variance, epsilon = moving_variance(config, shape[-1])
+    arrays = (gamma, beta, stored(config, "moving_mean", shape[-1]), variance)
     parameters = [builder.constant(config, a) for a in arrays]
-    return builder.add(config, BatchNormOp(x, *parameters, epsilon, config.layer.name))
+    name = config.layer.name
+    return builder.add(config, BatchNormOp(x, *parameters, epsilon=epsilon, layer=name))
 
 
 def _pool(

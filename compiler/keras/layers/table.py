@@ -1,6 +1,6 @@
 """The table of known layers and quantizers in `docs/layers.md`, made from the registry.
 
-    python -m calocc.compiler.keras.layers.table > docs/layers.md
+python -m calocc.compiler.keras.layers.table > docs/layers.md
 """
 
 from __future__ import annotations

@@ -1,0 +1,67 @@
+"""Guards the HDF5 library against files on which it would never return.
+
+Version 2.0 of the library loops for ever over a global heap, where names and other texts are kept,
+if it comes to free space of size 0. Layout: "III.E. Disk Format: Level 1E - Global Heap" of the
+HDF5 file format specification.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from calocc.compiler.keras.errors import DamagedFile
+
+Content = bytes | mmap.mmap
+
+_HEAP = b"GCOL\1"
+_HEADER = 16  # of a heap and of an object in it, with lengths of 8 bytes
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_FIRST_USER_BLOCK = 512
+
+
+def expect_readable(path: Path, content: bytes | None = None) -> None:
+    """Raise DamagedFile for the file, or the `content` of a member of the archive `path`."""
+    if content is not None:
+        _expect_readable(path, content)
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        _expect_readable(path, view)
+
+
+def _expect_readable(path: Path, content: Content) -> None:
+    if _sizes(content) != (8, 8):  # what Keras writes, and what is assumed below
+        raise DamagedFile(path)
+    steps = len(content) // 8  # twice as many objects as there can be in heaps that are apart
+    place = content.find(_HEAP)
+    while place >= 0:
+        for free in _objects(content, place):
+            steps -= 1
+            if free == 0 or steps < 0:
+                raise DamagedFile(path)
+        place = content.find(_HEAP, place + 1)
+
+
+def _sizes(content: Content) -> tuple[int, ...]:
+    """Bytes of an address and of a length, from the superblock."""
+    start = 0
+    while content[start : start + len(_SIGNATURE)] != _SIGNATURE:
+        start = 2 * start or _FIRST_USER_BLOCK
+        if start >= len(content):
+            return ()
+    version = content[start + 8 : start + 9]
+    at = start + (9 if version > b"\1" else 13)
+    return tuple(content[at : at + 2])
+
+
+def _objects(content: Content, start: int) -> Iterator[int | None]:
+    """The size of each free space in a heap, and None for each object in it."""
+    (size,) = struct.unpack_from("<Q", content, start + 8) if start + 16 <= len(content) else (0,)
+    end = min(start + size, len(content))
+    place = start + _HEADER
+    while place + _HEADER <= end:
+        index, length = struct.unpack_from("<H6xQ", content, place)
+        yield None if index else length
+        place += _HEADER + (length + 7) // 8 * 8 if index else length
