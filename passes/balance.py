@@ -1,7 +1,9 @@
 """`balance`: choose how many elements each process handles per cycle.
 
 A target interval decides every folding: each process takes the cheapest one that is fast enough.
-The smallest target whose design fits the device is found by bisection.
+The smallest target whose design fits the device is found by bisection. Layers on single vectors
+have nothing to overlap with: what they take adds to the latency. So they are then sped up, as
+long as that fits too, and the version of least latency wins.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from calocc.compiler.devices import Device, load_device
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.network import network_of
 from calocc.compiler.ports import main_function
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp, divisors, most_lanes
@@ -26,6 +29,7 @@ from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.routing import LanesOp
 from calocc.dialects.dataflow.stream import StreamType, port_stream, stream_of
 from calocc.passes.check_dataflow import find_obstacle
+from calocc.runtime.cycles import simulate
 
 
 @dataclass(eq=False)
@@ -77,15 +81,33 @@ RESOURCES = ("dsp", "bram18", "uram", "lut", "ff")
 Pins = Mapping[str, Mapping[str, int]]
 
 
-def refold(function: FuncOp, target: int, pins: Pins) -> None:
-    """Fold every process for a target interval, with width converters where they are needed."""
+SPEED_UPS = (1, 2, 4, 8, 16, 32)
+"""How much faster than the interval layers on single vectors may become."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Cycles per event: of every process, and of matrix products with a single vector."""
+
+    interval: int
+    single: int
+
+    def of(self, op: DataflowOp) -> int:
+        """The cycles that a process may take."""
+        alone = isinstance(op, MatvecOp) and op.positions == 1
+        return self.single if alone else self.interval
+
+
+def refold(function: FuncOp, goal: Goal, pins: Pins) -> None:
+    """Fold every process for a goal, with width converters where they are needed."""
     _drop_converters(function)
     for op in list(function.body.block.ops):
         if isinstance(op, ReturnOp):
             streams = (stream_of(o) for o in op.operands)
             lanes = tuple(port_stream(s.shape, s.format).width for s in streams)
-            _convert_operands(op, lanes, target)
+            _convert_operands(op, lanes, goal.interval)
         elif isinstance(op, DataflowOp):
+            target = goal.of(op)
             folding = _folding(op, target, pins)
             _convert_operands(op, folding.inputs, target)
             _set_lanes(op, folding.outputs)
@@ -194,32 +216,47 @@ class Balance(ModulePass):
         """Rewrite the module in place."""
         pins = parse_pins(self.pins)
         _require_layers(main_function(op), pins)
-        target = self.interval or self._least_target(op, pins)
-        refold(main_function(op), target, pins)
-
-    def _least_target(self, module: ModuleOp, pins: Pins) -> int:
-        """Bisect for the smallest target interval that fits."""
         device = load_device(self.target)
+        goal = Goal(self.interval, self.interval) if self.interval else None
+        goal = goal or self._least_latency(op, self._least_interval(op, pins, device), pins, device)
+        refold(main_function(op), goal, pins)
+
+    def _least_interval(self, module: ModuleOp, pins: Pins, device: Device) -> int:
+        """Bisect for the smallest target interval that fits."""
         slowest = longest_loop(main_function(module))
-        if lacking := self._lacking(module, slowest, pins, device):
+        if lacking := self._lacking(_trial(module, Goal(slowest, slowest), pins), device):
             raise lacking
         low, high = 0, slowest  # `high` fits, `low` does not
         while high - low > max(1, high // 256):
             middle = (low + high) // 2
-            if self._lacking(module, middle, pins, device):
+            if self._lacking(_trial(module, Goal(middle, middle), pins), device):
                 low = middle
             else:
                 high = middle
         return high
 
-    def _lacking(
-        self, module: ModuleOp, target: int, pins: Pins, device: Device
-    ) -> CaloccError | None:
-        """What keeps the design for a target interval from being built."""
-        trial = main_function(module.clone())
-        refold(trial, target, pins)
+    def _least_latency(self, module: ModuleOp, interval: int, pins: Pins, device: Device) -> Goal:
+        """Of the speed-ups that fit, the one with which the first event is out soonest."""
+        latencies: dict[Goal, int] = {}
+        for factor in SPEED_UPS:
+            goal = Goal(interval, max(interval // factor, 1))
+            trial = _trial(module, goal, pins)
+            if self._lacking(trial, device):
+                break
+            latencies[goal] = simulate(network_of(trial)).latency_cycles
+        return min(latencies, key=lambda goal: latencies[goal])
+
+    def _lacking(self, trial: FuncOp, device: Device) -> CaloccError | None:
+        """What keeps a folded design from being built."""
         lacking = shortage(total_resources(trial), device, self.budget)
         return DoesNotFit(self.target, *lacking) if lacking else find_obstacle(trial)
+
+
+def _trial(module: ModuleOp, goal: Goal, pins: Pins) -> FuncOp:
+    """A copy of the design, folded for a goal."""
+    trial = main_function(module.clone())
+    refold(trial, goal, pins)
+    return trial
 
 
 def _require_layers(function: FuncOp, pins: Pins) -> None:
