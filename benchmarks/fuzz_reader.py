@@ -82,8 +82,13 @@ def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _graphs(tree: Any) -> list[Any]:
-    """The lists of layers."""
-    return [node[key] for node, key in _places(tree) if key == "layers"]
+    """The lists of layers, but those that are no longer lists or hold something else."""
+    found: list[Any] = [node[key] for node, key in _places(tree) if key == "layers"]
+    return [graph for graph in found if _is_list(graph) and isinstance(graph[0], dict)]
+
+
+def _is_list(node: object, least: int = 1) -> bool:
+    return isinstance(node, list) and len(cast(list[object], node)) >= least
 
 
 def other_value(random: Random, tree: Any) -> None:
@@ -91,8 +96,8 @@ def other_value(random: Random, tree: Any) -> None:
     places = list(_places(tree))
     node, key = random.choice(places)
     source, source_key = random.choice(places)
-    value = random.choice((None, True, [], {}, "x", 0.5, -3, *HUGE, source[source_key]))
-    node[key] = json.loads(json.dumps(value))
+    values: list[Any] = [None, True, [], {}, "x", 0.5, -3, *HUGE, source[source_key]]
+    node[key] = json.loads(json.dumps(random.choice(values)))
 
 
 def remove(random: Random, tree: Any) -> None:
@@ -103,28 +108,30 @@ def remove(random: Random, tree: Any) -> None:
 
 def repeat_layer(random: Random, tree: Any) -> None:
     """A layer twice."""
-    layers = random.choice(_graphs(tree))
-    layers.append(json.loads(json.dumps(random.choice(layers))))
+    for layers in random.sample(graphs := _graphs(tree), min(1, len(graphs))):
+        layers.append(json.loads(json.dumps(random.choice(layers))))
 
 
 def rewire(random: Random, tree: Any) -> None:
     """A reference to some other call: cycles, missing calls, self-calls."""
-    references = [n for n, k in _places(tree) if k == 2 and isinstance(n, list) and _is_ref(n)]
+    references = [node for node, key in _places(tree) if key == 2 and _is_ref(node)]
+    if not references:
+        return
     chosen, other = random.choice(references), random.choice(references)
     chosen[0], chosen[1] = other[0], random.choice((0, 1, 2, 7, -1, 1 << 40))
 
 
-def _is_ref(node: list[Any]) -> bool:
-    return isinstance(node[0], str) and isinstance(node[1], int)
+def _is_ref(node: Any) -> bool:
+    return _is_list(node, 3) and isinstance(node[0], str) and isinstance(node[1], int)
 
 
 def nest(random: Random, tree: Any) -> None:
     """A layer replaced by its whole model, several times over."""
-    for _ in range(random.randint(1, 12)):
-        layer = random.choice(random.choice(_graphs(tree)))
-        copy = json.loads(json.dumps(tree))
-        if len(json.dumps(copy)) < 1 << 18:
-            layer["class_name"], layer["config"] = copy["class_name"], copy["config"]
+    for _ in range(random.randint(1, 5)):
+        text, graphs = json.dumps(tree), _graphs(tree)
+        if len(text) < 1 << 18 and graphs:
+            copy, layer = json.loads(text), random.choice(graphs)[0]
+            layer |= {key: copy.get(key) for key in ("class_name", "config")}
 
 
 def deepen(random: Random, tree: Any) -> None:
@@ -138,11 +145,14 @@ TREES = (other_value, remove, repeat_layer, rewire, nest, deepen)
 
 
 def mutate_tree(random: Random, content: bytes) -> bytes:
-    """One or two changes of the architecture."""
+    """One or two changes of the architecture; none that Python cannot write as JSON again."""
     tree = json.loads(content)
-    for _ in range(random.randint(1, 2)):
-        random.choice(TREES)(random, tree)
-    text = json.dumps(tree)
+    try:
+        for _ in range(random.randint(1, 2)):
+            random.choice(TREES)(random, tree)
+        text = json.dumps(tree)
+    except RecursionError:
+        return content
     if random.random() < 0.1:
         text = text.replace('"name"', '"name": "twice", "name"', 1)
     return text.encode()

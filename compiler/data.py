@@ -55,17 +55,16 @@ def _in_order(ports: Sequence[Port], x: Inputs) -> list[ArrayLike]:
     names = [p.name for p in ports]
     wanted = f"the inputs are {', '.join(names)}"
     if isinstance(x, Mapping):
-        mapping = cast(Mapping[str, ArrayLike], x)
         for name in names:
-            if name not in mapping:
+            if name not in x:
                 raise BadInput(name, "no array is given for it", wanted)
-        return [mapping[name] for name in names]
-    if len(ports) == 1 and not (isinstance(x, list | tuple) and _is_single_array(x, ports[0])):
+        return [x[name] for name in names]
+    values = list(cast(Sequence[ArrayLike], x)) if isinstance(x, list | tuple) else []
+    if len(ports) == 1 and not _is_single_array(values, ports[0]):
         return [cast(ArrayLike, x)]
-    values = cast(Sequence[ArrayLike], x)
-    if not isinstance(x, list | tuple) or len(values) != len(ports):
+    if len(values) != len(ports):
         raise BadInput(names[0], f"{len(names)} arrays are needed", wanted)
-    return list(values)
+    return values
 
 
 def _is_single_array(x: Sequence[Any], port: Port) -> bool:

@@ -177,7 +177,7 @@ class Compilation:
 
     def stage(self, name: str) -> ModuleOp:
         """The module at the end of one of `STAGES`."""
-        settings = parse_settings(self.options.settings)
+        settings = parse_settings(self.options.settings, self.options.opt_level)
         module = self._import(settings)
         runner = Runner(new_context(), self.seconds, self.watch)
         if name == "qnn":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import frexp
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,7 @@ class BadFormat(CaloccError):
 
     @property
     def hint(self) -> str:
-        return "write NAME=fixed<W,I> or NAME=ufixed<W,I>: W bits, I of them integer bits"
+        return "write fixed<W,I> or ufixed<W,I>: W bits, I of them before the binary point"
 
 
 @dataclass(eq=False)
@@ -90,6 +91,26 @@ class BadData(CaloccError):
         return "give a .npz file with one array per input, named as the input, events first"
 
 
+@dataclass(eq=False)
+class CannotSave(CaloccError):
+    """A file for results that cannot be written."""
+
+    file: str
+    problem: str
+
+    @property
+    def where(self) -> str:
+        return self.file
+
+    @property
+    def what(self) -> str:
+        return f"it cannot be written: {self.problem}"
+
+    @property
+    def hint(self) -> str:
+        return "name a file in a directory that exists and that you may write to"
+
+
 def parse_format(option: str, text: str) -> Format:
     """A format from an option; raise BadFormat."""
     try:
@@ -99,7 +120,7 @@ def parse_format(option: str, text: str) -> Format:
 
 
 def _usable(option: str, format: Format) -> Format:
-    """A format that values can be rounded to; raise BadFormat for one that is too wide or narrow."""
+    """A format that values can be rounded to; raise BadFormat for others."""
     if not 1 + format.signed <= format.width <= WIDEST:
         raise BadFormat(option, f"{format} has not {1 + format.signed} to {WIDEST} bits")
     if abs(format.integer - format.signed) > WIDEST:
@@ -108,27 +129,49 @@ def _usable(option: str, format: Format) -> Format:
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The numeric arrays of a `.npz` file (no pickles); raise BadData."""
+    """The arrays of a `.npz` file (no pickles); raise BadData."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+        with ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if n.endswith(".npy")]
+            arrays = {n.removesuffix(".npy"): _read_array(archive, n) for n in names}
+    except BadZipFile:
+        raise BadData(str(path), "it is no .npz file, or it is cut short") from None
+    except OSError as error:
+        raise BadData(str(path), f"it cannot be read: {error.strerror or error}") from None
+    # Compression unknown to Python, encryption, arrays that are larger than they say.
+    except (ValueError, EOFError, RuntimeError, zlib.error, MemoryError) as error:
         raise BadData(str(path), f"it cannot be read: {error}") from None
-    for name, array in arrays.items():
-        if array.dtype.kind not in "fiub":
-            raise BadData(str(path), f"array {name!r} is not numeric but {array.dtype}")
-        if not np.isfinite(array).all():
-            raise BadData(str(path), f"array {name!r} holds NaN or infinite values")
+    if not arrays:
+        raise BadData(str(path), "it holds no arrays")
     return arrays
 
 
+def _read_array(archive: ZipFile, name: str) -> NDArray[Any]:
+    with archive.open(name) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write a `.npz` file; raise CannotSave. `numpy.savez` cannot store an array named `file`."""
+    try:
+        with ZipFile(path, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+    except OSError as error:
+        raise CannotSave(str(path), error.strerror or str(error)) from None
+
+
 def calibrated(values: NDArray[Any]) -> Format:
-    """The 16-bit format whose range holds all values; signed if any is negative."""
+    """The 16-bit format whose range holds all values; signed if any is negative.
+
+    Of values below 2^-16 it keeps only what is above 2^-32.
+    """
     lo, hi = float(values.min()), float(values.max())
     signed = lo < 0
     # frexp: |v| < 2^e; the positive end additionally loses one LSB, which rounds.
     integer = max(frexp(hi)[1], frexp(-lo)[1]) if signed else frexp(hi)[1]
-    return Format(signed, CALIBRATED_WIDTH, integer + signed)
+    return Format(signed, CALIBRATED_WIDTH, max(integer, -CALIBRATED_WIDTH) + signed)
 
 
 def declare_inputs(
@@ -139,9 +182,10 @@ def declare_inputs(
     The model's own quantizers stay; an input that has one at once needs neither.
     """
     known = tuple(p.name for p in input_ports(module))
-    for name in formats:
+    for name, format in formats.items():
         if name not in known:
             raise UnknownInput(f"option --input {name}", name, known)
+        _usable(f"option --input {name}", format)
     for index, port in enumerate(input_ports(module)):
         format = formats.get(port.name) or _from_data(module, index, port, calibration, source)
         if format is not None:
@@ -157,17 +201,28 @@ def _from_data(
         return None
     if port.name not in calibration:
         raise BadData(source, f"it has no array {port.name!r}")
-    values = calibration[port.name]
-    if values.shape[1:] != port.shape or not len(values):
-        shape = ("events", *port.shape)
-        raise BadData(source, f"array {port.name!r} has the shape {values.shape}, not {shape}")
+    values = np.asarray(calibration[port.name])
+    if values.shape[1:] != port.shape or not values.size:
+        shape = ", ".join(map(str, ("events", *port.shape)))
+        raise BadData(source, f"array {port.name!r} has the shape {values.shape}, not ({shape})")
+    _require_numbers(source, port.name, values)
     return calibrated(values)
+
+
+def _require_numbers(source: str, name: str, values: NDArray[Any]) -> None:
+    if values.dtype.kind not in "fiub":
+        raise BadData(source, f"array {name!r} is not numeric but {values.dtype}")
+    if not np.isfinite(values).all():
+        raise BadData(source, f"array {name!r} holds NaN or infinite values")
+    largest = float(np.abs(values.astype(np.float64)).max())
+    if largest >= 2.0**WIDEST:
+        raise BadData(source, f"array {name!r} has values of {largest:.3g}, beyond 2^{WIDEST}")
 
 
 def _quantize(module: ModuleOp, index: int, port: Port, format: Format) -> None:
     argument = main_function(module).args[index]
+    uses = list(argument.uses)  # those of the model, not of the quantizer to come
     op = QuantizeOp.real(argument, quantizer_to(format), port.name)
-    uses = list(argument.uses)
     first = main_function(module).body.block.first_op
     assert first is not None
     Rewriter.insert_op(op, InsertPoint.before(first))

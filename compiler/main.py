@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +17,7 @@ from xdsl.passes import ModulePass
 
 from calocc.compiler.design import STAGES, Compilation, Options
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.inputs import BadFormat
 from calocc.compiler.summary import print_summary
 from calocc.compiler.text import module_text
 
@@ -52,7 +55,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _megahertz(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
     if not 1 <= value <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not a clock of 1 to 1000 MHz")
     return value
@@ -75,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.opt_level,
         arguments.target,
         arguments.clock,
-        dict(arguments.input),
+        _formats(arguments.input),
         arguments.calibrate,
         tuple(arguments.settings),
         arguments.weights,
@@ -88,6 +94,15 @@ def run(arguments: argparse.Namespace) -> None:
         _compile(arguments, compilation)
     if arguments.time_passes:
         _print_times(compilation.seconds)
+
+
+def _formats(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    formats: dict[str, str] = {}
+    for name, text in pairs:
+        if name in formats:
+            raise BadFormat(f"option --input {name}", "this input is given two formats")
+        formats[name] = text
+    return formats
 
 
 def _compile(arguments: argparse.Namespace, compilation: Compilation) -> None:
@@ -111,9 +126,15 @@ def _print_times(seconds: dict[str, float]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `calocc`; exit with 1 and one message for an error in the model or the options."""
-    parsed = build_parser().parse_args(arguments)
+    parser = build_parser()
+    parsed = parser.parse_args(arguments)
+    if parsed.emit in STAGES and (parsed.json or parsed.output):
+        parser.error(f"--emit {parsed.emit} prints IR; it goes with neither --json nor -o")
     try:
         run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:  # as in `calocc model.h5 --emit fixed | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except CaloccError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

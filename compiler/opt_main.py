@@ -21,9 +21,10 @@ class CaloccOpt(xDSLOptMain):
     """
 
     def register_all_frontends(self) -> None:
-        """Besides `.mlir`, read `.h5`."""
+        """Besides `.mlir`, read `.h5` and `.keras`."""
         super().register_all_frontends()
         self.available_frontends["h5"] = self._read_h5
+        self.available_frontends["keras"] = self._read_h5
 
     def _read_h5(self, stream: IO[bytes]) -> ModuleOp:
         # Parsing text loads the dialects it meets; their resources are printed only then.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
@@ -52,15 +52,14 @@ def exactness(module: ModuleOp) -> list[Json]:
     """
     rows: list[Json] = []
     for op in main_function(module).body.block.ops:
-        facts = {k: _integer(v) for k, v in op.attributes.items() if isinstance(v, IntegerAttr)}
+        facts = {k: n for k, v in op.attributes.items() if (n := _integer(v)) is not None}
         if isinstance(op, QnnOp) and facts:
             rows.append({"layer": op.layer_name, **facts})
     return rows
 
 
-def _integer(value: Attribute) -> int:
-    assert isinstance(value, IntegerAttr)
-    return value.value.data  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+def _integer(value: Attribute) -> int | None:
+    return cast(IntegerAttr, value).value.data if isinstance(value, IntegerAttr) else None
 
 
 def _total(function: FuncOp) -> Resources:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from calocc.compiler.design import Design, load
 from calocc.compiler.diagnostics import CaloccError
-from calocc.compiler.inputs import load_arrays
+from calocc.compiler.inputs import load_arrays, save_arrays
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,8 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     started = perf_counter()
     outputs = predict(design, arguments.directory, arguments.on, arguments.data)
     seconds = perf_counter() - started
-    with arguments.out.open("wb") as file:
-        np.savez(file, **outputs)  # pyright: ignore[reportArgumentType]
+    save_arrays(arguments.out, outputs)
     events = len(next(iter(outputs.values())))
     print(f"{events} events on {arguments.on} in {seconds:.2f} s -> {arguments.out}")
 

@@ -32,6 +32,26 @@ class UnknownSetting(CaloccError):
         return f"write LAYER.KEY=VALUE with one of the keys {keys}"
 
 
+@dataclass(eq=False)
+class FoldingIgnored(CaloccError):
+    """A folding for an optimisation level that balances nothing."""
+
+    text: str
+    opt_level: int
+
+    @property
+    def where(self) -> str:
+        return f"option --set {self.text}"
+
+    @property
+    def what(self) -> str:
+        return f"foldings are chosen from -O2 on, so -O{self.opt_level} would ignore this one"
+
+    @property
+    def hint(self) -> str:
+        return "compile with -O2 or -O3"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Formats by (layer, tensor), and foldings as the balance pass takes them."""
@@ -40,8 +60,8 @@ class Settings:
     pins: tuple[str, ...]
 
 
-def parse_settings(texts: tuple[str, ...]) -> Settings:
-    """Sort settings by kind; raise UnknownSetting or BadFormat."""
+def parse_settings(texts: tuple[str, ...], opt_level: int = 2) -> Settings:
+    """Sort settings by kind; raise UnknownSetting, BadFormat or FoldingIgnored."""
     formats: dict[tuple[str, str], Format] = {}
     pins: list[str] = []
     for text in texts:
@@ -50,7 +70,11 @@ def parse_settings(texts: tuple[str, ...]) -> Settings:
         if not (equals and dot and layer) or key not in (*FORMATS, *FOLDINGS):
             raise UnknownSetting(text)
         if key in FOLDINGS:
+            if opt_level < 2:
+                raise FoldingIgnored(text, opt_level)
             pins.append(text)
+        elif (layer, key) in formats:
+            raise BadFormat(f"option --set {place}", "this tensor is given two formats")
         else:
             formats[layer, key] = parse_format(f"option --set {place}", value)
     return Settings(formats, tuple(pins))

@@ -395,6 +395,19 @@ class NestedOperands(ModelError):
 
 
 @dataclass(eq=False)
+class UnlistedInput(ModelError):
+    """An input layer of a nested model that nothing feeds."""
+
+    @property
+    def what(self) -> str:
+        return "this input layer is not among the inputs of its model"
+
+    @property
+    def hint(self) -> str:
+        return _SAVE
+
+
+@dataclass(eq=False)
 class AmbiguousCalls(ModelError):
     """A nested model with calls that nothing reads, so that their numbers can mean two things."""
 

@@ -18,6 +18,7 @@ from calocc.compiler.keras.errors import (
     DuplicateLayer,
     NestedOperands,
     TooManyCalls,
+    UnlistedInput,
 )
 from calocc.compiler.keras.model import Call, KerasLayer, KerasModel, TensorRef
 
@@ -30,8 +31,8 @@ _MOST_CALLS = 100_000
 def flatten(graph: Graph, weights: Weights) -> KerasModel:
     """The model without nested ones; layers that nothing calls are left out.
 
-    Raises DuplicateLayer, DanglingReference, DanglingEndpoint, NestedOperands, TooManyCalls or
-    CyclicModel.
+    Raises DuplicateLayer, DanglingReference, DanglingEndpoint, NestedOperands, UnlistedInput,
+    TooManyCalls or CyclicModel.
     """
     plain = _inlined(graph)
     calls = _call_order(plain.members)
@@ -94,7 +95,9 @@ def _exists(ref: TensorRef, members: Mapping[str, Member]) -> bool:
     if ref.layer not in members or not 0 <= ref.node < members[ref.layer].count:
         return False
     graph = members[ref.layer].graph
-    return graph is None or ref.tensor < len(graph.outputs)
+    if graph is None:  # how many results layers have is known to their importers only
+        return members[ref.layer].class_name != "InputLayer" or ref.tensor == 0
+    return ref.tensor < len(graph.outputs)
 
 
 def _check_operands(member: Member, operands: Operands) -> None:
@@ -129,7 +132,9 @@ def _leaves(member: Member, links: _Links) -> Iterator[Member]:
         return
     inputs = {ref.layer for ref in member.graph.inputs.refs}
     for leaf in member.graph.members:
-        if leaf.name in inputs and leaf.class_name == "InputLayer":
+        if leaf.class_name == "InputLayer":
+            if leaf.name not in inputs:
+                raise UnlistedInput(f"{member.name}/{leaf.name}")
             continue
         inbound = tuple(
             Operands(tuple(links.inner(member, call, ref) for ref in operands.refs))

@@ -24,6 +24,7 @@ from calocc.compiler.keras.layers import (
 from calocc.compiler.keras.layers.registry import (
     IMPORTERS,
     Builder,
+    Importer,
     Overrides,
     UnknownLayer,
     UnsupportedLayer,
@@ -35,6 +36,11 @@ from calocc.dialects.qnn.op import real_tensor, shape_of
 
 BUILT_IN = (activation, deepcalo, depthwise, linear, merge, movement, structure)
 """Modules whose import fills the registry."""
+
+
+def known_layers() -> dict[str, Importer]:
+    """The importers by the class names that they are registered for."""
+    return dict(IMPORTERS)
 
 
 def import_model(

@@ -134,8 +134,8 @@ def inner(name: str, *inbound: Any, layers: Any = (), **endpoints: Any) -> dict[
     return {"class_name": "Functional", "config": config, "inbound_nodes": inbound}
 
 
-FROM_X = [["x", 0, 0, {}]]
-FROM_Y = [["y", 1, 0, {}]]
+FROM_X: Any = [["x", 0, 0, {}]]
+FROM_Y: Any = [["y", 1, 0, {}]]
 Z = entry("z", "Dense", FROM_Y)
 TO_Z = [["z", 0, 0]]
 
@@ -144,7 +144,7 @@ def doubling(levels: int) -> dict[str, Any]:
     """Each model calls the one inside twice."""
     model = inner("y")
     for _ in range(levels):
-        twice = {**model, "inbound_nodes": [FROM_X, FROM_Y]}
+        twice: Any = {**model, "inbound_nodes": [FROM_X, FROM_Y]}
         model = inner("y", layers=(X, twice), outputs=[["y", 2, 0]])
     return functional(X, {**model, "inbound_nodes": [FROM_X]}, outputs=[["y", 1, 0]])
 
@@ -154,7 +154,7 @@ def other_weights(*names: str) -> Callable[[Path], None]:
     twins = [
         inner(name, layers=(X, entry("d", "Dense", FROM_X)), outputs=[["d", 0, 0]]) for name in "ab"
     ]
-    chain = [
+    chain: list[Any] = [
         {**twins[0], "inbound_nodes": [FROM_X]},
         {**twins[1], "inbound_nodes": [[["a", 1, 0, {}]]]},
     ]
@@ -333,6 +333,19 @@ FILES: dict[str, Callable[[Path], Path | None]] = {
     ),
     "nested-output": configured(
         functional(X, inner("y", FROM_X), entry("z", "Dense", [["y", 1, 2, {}]]), outputs=TO_Z)
+    ),
+    "nested-input": configured(
+        functional(
+            X, inner("y", FROM_X, layers=(X, {**X, "config": {"name": "w"}}, Y)), Z, outputs=TO_Z
+        )
+    ),
+    "nested-input-tensor": configured(
+        functional(
+            X,
+            inner("y", FROM_X, layers=(X, entry("y", "Dense", [["x", 0, 1, {}]]))),
+            Z,
+            outputs=TO_Z,
+        )
     ),
     "nested-calls": configured(functional(X, inner("y", FROM_X, FROM_X), Z, outputs=TO_Z)),
     "nested-cycle": configured(

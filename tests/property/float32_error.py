@@ -20,10 +20,12 @@ from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Operation, SSAValue
 
 from calocc.compiler.ports import main_function
+from calocc.dialects.fixed import exact
 from calocc.dialects.qnn.batch_norm import BatchNormOp
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
@@ -45,6 +47,7 @@ RELATIVE = 1e-5
 ROUNDING = 2.0**-23
 """Error of a few float32 operations relative to the largest number in them."""
 _FINEST = 40
+_LINEAR = (DenseOp, ConvOp, DepthwiseOp, AddOp, SubtractOp, MultiplyOp, AffineOp)
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,10 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
         return 0.0
     if isinstance(op, QuantizeOp):
         return _quantized(op, operands[0], value)
-    if isinstance(op, DenseOp | ConvOp | AddOp | AffineOp | MultiplyOp):
+    if isinstance(op, _LINEAR):
         return _linear(op, operands)
     if isinstance(op, PoolOp) and op.kind.data is Pooling.SUM:
         return _linear(op, operands)
-    if isinstance(op, SubtractOp):
-        return _linear(AddOp(op.args), operands)
     if isinstance(op, BatchNormOp):
         return _normalised(op, operands)
     if isinstance(op, LeakyReluOp):
@@ -117,8 +118,9 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
 
 def _linear(op: QnnOp, operands: Sequence[Ball]) -> Reals:
     """Of a sum of products: the operands' radii, propagated, and the rounding of the sum."""
-    size = op.evaluate_real(*(np.abs(b.value) for b in operands))
-    reach = op.evaluate_real(*(np.abs(b.value) + b.radius for b in operands))
+    plus = exact.ADD.real if isinstance(op, SubtractOp) else op.evaluate_real
+    size = plus(*(np.abs(b.value) for b in operands))
+    reach = plus(*(np.abs(b.value) + b.radius for b in operands))
     return (reach - size) * (1 + RELATIVE) + RELATIVE * _unless_exact(operands, size)
 
 

@@ -21,16 +21,16 @@ keras: Any = importlib.import_module("tf_keras")
 Floats = NDArray[np.float32]
 
 IMAGE, SEQUENCE, VECTOR = "image", "sequence", "vector"
-LINEAR_KERNELS = (
+DYADIC_KERNELS = (
     "quantized_bits(4,0,alpha=1)",
     "quantized_bits(5,1,1,alpha=1.0)",
-    "quantized_bits(3,0,alpha='auto')",
     "quantized_bits(4,1,alpha='auto_po2')",
     "quantized_bits(6,2,alpha=0.5)",
     "binary(alpha=1)",
     "ternary(alpha=1)",
     "quantized_po2(4)",
 )
+KERNELS = (*DYADIC_KERNELS, "quantized_bits(3,0,alpha='auto')")
 BIASES = ("quantized_bits(8,3,alpha=1)", "quantized_bits(4,1)", "quantized_po2(4)")
 QUANTIZED = (
     "quantized_bits(6,2,alpha=1)",
@@ -41,7 +41,6 @@ QUANTIZED = (
     "quantized_relu(5,1,use_sigmoid=1)",
     "quantized_tanh(5)",
     "quantized_sigmoid(4)",
-    "quantized_po2(4)",
     "binary(alpha=1)",
     "ternary(alpha=1)",
 )
@@ -98,7 +97,7 @@ def _quantizers(draw: st.DrawFn, name: str) -> dict[str, Any]:
     if not name.startswith("Q"):
         return {"activation": pick(draw, *PLAIN)}
     return {
-        "kernel_quantizer": pick(draw, *LINEAR_KERNELS),
+        "kernel_quantizer": pick(draw, *KERNELS),
         "bias_quantizer": pick(draw, None, *BIASES),
         "activation": pick(draw, None, *PLAIN, "hard_tanh", *QUANTIZED),
     }
@@ -146,6 +145,31 @@ def _folding(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, _linear(draw, name, **_convolution(draw), **folding), 3)
 
 
+@drawn("DepthwiseConv2D", "QDepthwiseConv2D")
+def _depthwise(draw: st.DrawFn, name: str) -> Spec:
+    arguments = _linear(draw, name, **_convolution(draw), depth_multiplier=size(draw, 2))
+    del arguments["filters"]
+    if isinstance(arguments["strides"], tuple):  # the CPU kernel wants equal strides
+        arguments["strides"] = arguments["strides"][0]
+    return Spec(name, _renamed(arguments, "depthwise_quantizer"), 3)
+
+
+@drawn("SeparableConv1D", "QSeparableConv1D", "SeparableConv2D", "QSeparableConv2D")
+def _separable(draw: st.DrawFn, name: str) -> Spec:
+    window = {"kernel_size": size(draw), "strides": size(draw, 2)}
+    arguments = _linear(draw, name, **(_convolution(draw) | window))
+    arguments["depth_multiplier"] = size(draw, 2)
+    if name.startswith("Q"):
+        # Two real scales with nothing between them have no fixed-point form of few bits.
+        arguments["pointwise_quantizer"] = pick(draw, *DYADIC_KERNELS)
+    return Spec(name, _renamed(arguments, "depthwise_quantizer"), 2 if "1D" in name else 3)
+
+
+def _renamed(arguments: dict[str, Any], quantizer: str) -> dict[str, Any]:
+    """With another name for the kernel's quantizer."""
+    return {quantizer if k == "kernel_quantizer" else k: v for k, v in arguments.items()}
+
+
 @drawn("BatchNormalization")
 def _normalisation(draw: st.DrawFn, name: str) -> Spec:
     arguments = {
@@ -163,7 +187,7 @@ def _activation(draw: st.DrawFn, name: str) -> Spec:
 
 @drawn("QActivation")
 def _quantized(draw: st.DrawFn, name: str) -> Spec:
-    text = pick(draw, *QUANTIZED, "hard_sigmoid", "hard_tanh", "relu", "tanh")
+    text = pick(draw, *QUANTIZED, "quantized_po2(4)", "hard_sigmoid", "hard_tanh", "relu", "tanh")
     as_object = text in QUANTIZED and draw(st.booleans())
     quantizer = qkeras.get_quantizer(text) if as_object else text
     return Spec(name, {"activation": quantizer}, pick(draw, 1, 2, 3))
@@ -361,7 +385,7 @@ def randomize(model: Any, seed: int, fine: bool = True) -> None:
     for variable in model.variables:
         if variable.dtype.is_integer:
             continue
-        values = random.normal(0, 0.7, variable.shape)
+        values: Any = random.normal(0, 0.7, variable.shape)
         if "variance" in variable.name:
             values = np.abs(values) + 0.1
         elif not fine and any(word in variable.name for word in ("kernel", "bias")):

@@ -101,7 +101,8 @@ def test_matvec_adds_up() -> None:
     Per PE: 4 DSPs with 20 flip-flops, 96 adder bits, a 100 x 24 LUT ROM (48 LUTs, 24 flip-flops).
     """
     per_pe = Resources(dsp=4, lut=96 + 48, ff=4 * 20 + 192 + 24)
-    assert resources.matvec(2, 4, 100, 100, 6, 14, 24) == per_pe.scaled(2) + Resources(lut=60, ff=120)
+    control = Resources(lut=60, ff=120)
+    assert resources.matvec(2, 4, 100, 100, 6, 14, 24) == per_pe.scaled(2) + control
 
 
 def test_constant_weights_take_no_memory() -> None:

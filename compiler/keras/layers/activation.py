@@ -26,9 +26,8 @@ from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.quantizers import Quantizer
 from calocc.dialects.qnn.softmax import SoftmaxOp
 
-
 _QKERAS_HARD = {"hard_sigmoid": (0.5, 0.5, 0.0), "hard_tanh": (1.0, 0.0, -1.0)}
-"""Slope, offset and least value; the greatest is 1. The hard_sigmoid of Keras has a slope of 0.2."""
+"""Slope, offset, least value (the greatest is 1). The hard_sigmoid of Keras has a slope of 0.2."""
 
 
 def activate(

@@ -21,7 +21,6 @@ from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.windows import Padding
 
-
 _LARGEST = 1 << 26
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from inspect import getdoc
 
-from calocc.compiler.keras.importer import BUILT_IN
-from calocc.compiler.keras.layers.registry import IMPORTERS, Importer
+from calocc.compiler.keras.importer import known_layers
+from calocc.compiler.keras.layers.registry import Importer
 from calocc.dialects.qnn.quantizers import QUANTIZERS, REFUSED_QUANTIZERS
 
 HEAD = """\
@@ -28,9 +28,8 @@ def first_sentence(thing: object) -> str:
 
 def layer_table() -> str:
     """All classes, grouped by importer, with what the importer makes of them."""
-    assert BUILT_IN  # importing these modules filled the registry
     groups: dict[Importer, list[str]] = defaultdict(list)
-    for name, importer in sorted(IMPORTERS.items()):
+    for name, importer in sorted(known_layers().items()):
         groups[importer].append(name)
     rows = [
         f"| {', '.join(f'`{n}`' for n in names)} | {first_sentence(importer)} |"

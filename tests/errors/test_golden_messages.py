@@ -1,0 +1,108 @@
+"""Every error that a user can meet says where, what and what to do, in these words.
+
+`pytest tests/errors/test_golden_messages.py --update-golden` writes the texts anew.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import calocc
+from calocc.codegen.vitis.project import CannotWrite, OccupiedDirectory
+from calocc.codegen.vitis.target import NoSuchFile
+from calocc.compiler.data import BadInput
+from calocc.compiler.design import NotADesign
+from calocc.compiler.devices import UnknownDevice
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput
+from calocc.compiler.keras.layers.registry import UnsupportedLayer, UnusedOverride
+from calocc.compiler.settings import FoldingIgnored, UnknownSetting
+from calocc.passes.balance import BadPin, DoesNotFit
+from calocc.passes.check_dataflow import NotBuildable
+from calocc.passes.lowering import errors as lowering
+from calocc.passes.partition_streams import NotStreamable
+from calocc.runtime.cycles import Deadlock, FullChannel, MalformedNetwork, Wait
+from calocc.runtime.gxx import ApTypesMissing, CompilerFailed, CompilerMissing
+from calocc.runtime.reference import (
+    InputMismatchError,
+    ModelLoadError,
+    ReferenceUnavailableError,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+
+SAMPLES: list[CaloccError] = [
+    ApTypesMissing("site-packages/hls4ml"),
+    BadData("data.npz", "it has no array 'image'"),
+    BadFormat("option --input image", "'float' is not fixed<W,I> or ufixed<W,I>"),
+    BadInput("image", "its array has the shape (5, 7)", "give numbers of the shape (events, 56)"),
+    BadPin("dense", "pe=7, simd=1 do not divide 32 outputs, 64 inputs"),
+    CannotSave("y.npz", "Permission denied"),
+    CannotWrite("/design", "Permission denied"),
+    CompilerFailed("model.cpp", ("model.cpp:1:1: error: expected unqualified-id",)),
+    CompilerMissing("clang++"),
+    Deadlock(
+        (Wait("fork", "skip", True), Wait("join", "conv", False)), (FullChannel("skip", 2, 40),)
+    ),
+    DoesNotFit("pynq-z2", "bram18", 900, 224),
+    FoldingIgnored("dense.pe=4", 1),
+    InputMismatchError("model.h5", "it has no input 'x'", "its inputs are image"),
+    MalformedNetwork("process 'conv'", "it has no output", "connect it"),
+    ModelLoadError("model.h5", "unknown layer"),
+    NoSuchFile("top.cpp", ("defines.h", "parameters.h")),
+    NotADesign("somewhere", "it holds no C++ sources"),
+    NotBuildable("conv", "a beat has 5000 bits", "fold it less"),
+    NotStreamable("prelu", "its parameters differ from pixel to pixel", "share them"),
+    OccupiedDirectory("mine"),
+    ReferenceUnavailableError("No module named 'tensorflow'"),
+    UnknownDevice("alveo-u51"),
+    UnknownInput("option --input imag", "imag", ("image", "tracks")),
+    UnknownSetting("dense.colour=7"),
+    UnsupportedLayer("conv", "Conv2D", "axis=1 is not the channel axis", "use the last axis"),
+    UnusedOverride("dense_9.kernel"),
+    lowering.DataDependent("act", "quantized_bits(6,0,alpha='auto')"),
+    lowering.InputWithoutFormat("image"),
+    lowering.NeedsQuantizer("tanh", "function"),
+    lowering.NoCommonGrid("act", "quantized_ulaw(8,0)"),
+    lowering.TooManySteps("tanh", 1 << 20, 1 << 16),
+    lowering.TooWide("dense"),
+    lowering.UnquantizedConstant("dense", 41),
+]
+
+ELSEWHERE = ("calocc.compiler.keras.errors",)
+"""Modules whose errors have golden texts in a test of their own."""
+LIVE = {"UnknownLayer"}
+"""Errors whose text lists the registry; tested on the command line."""
+
+
+def concrete(kind: type[CaloccError] = CaloccError) -> Iterator[type[CaloccError]]:
+    """All errors that can be raised."""
+    for child in kind.__subclasses__():
+        yield from concrete(child)
+        if not inspect.isabstract(child):
+            yield child
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda e: type(e).__name__)
+def test_the_text_is_the_golden_one(error: CaloccError, request: pytest.FixtureRequest) -> None:
+    path = GOLDEN / f"{type(error).__name__}.txt"
+    if request.config.getoption("--update-golden"):
+        path.write_text(f"{error}\n")
+    assert f"{error}\n" == path.read_text()
+
+
+def test_every_error_of_the_package_has_a_sample() -> None:
+    for module in pkgutil.walk_packages(calocc.__path__, "calocc."):
+        importlib.import_module(module.name)
+    wanted = {
+        kind.__name__
+        for kind in concrete()
+        if kind.__module__.startswith("calocc.") and kind.__module__ not in ELSEWHERE
+    }
+    assert wanted - LIVE == {type(error).__name__ for error in SAMPLES}

@@ -1,0 +1,67 @@
+"""Damaged model files end in a CaloccError or are read: quickly, and in little memory."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from calocc.compiler.keras.errors import DamagedFile
+from calocc.compiler.keras.heaps import expect_readable
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "fuzz_reader.py"
+SUPERBLOCK = b"\x89HDF\r\n\x1a\n" + bytes(5) + b"\x08\x08" + bytes(33)
+
+
+def test_200_damaged_files_do_no_harm() -> None:
+    arguments = ["--files", "200", "--seed", "3", "--seconds", "10"]
+    process = subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, timeout=120
+    )
+    assert process.returncode == 0, process.stderr
+    counts = {name: int(n) for n, name in re.findall(r"(\d+) (\w+)$", process.stdout, re.M)}
+    megabytes = int(re.findall(r"(\d+) MB", process.stdout)[0])
+    assert sum(counts.values()) == 200
+    assert counts.keys() >= {"DamagedFile", "TooLarge", "DanglingReference", "InvalidJson", "read"}
+    assert counts["read"] < 100
+    assert megabytes < 1000
+
+
+def heap(*objects: tuple[int, int], size: int = 4096) -> bytes:
+    """A global heap with these (index, size)."""
+    content = b"GCOL\1\0\0\0" + size.to_bytes(8, "little")
+    for index, length in objects:
+        head = index.to_bytes(2, "little") + bytes(6) + length.to_bytes(8, "little")
+        content += head + bytes((length + 7) // 8 * 8 if index else max(0, length - 16))
+    return content
+
+
+GOOD = heap((1, 5), (2, 8), (0, 4032))
+
+HEAPS_IN_HEAPS = 2000 * (heap((1, 16))[16:32] + heap(size=1 << 40))
+"""Each heap goes on to the end over objects that are heaps themselves."""
+
+
+def test_a_sound_heap_is_let_through() -> None:
+    assert len(GOOD) == 4096
+    expect_readable(Path("m.h5"), SUPERBLOCK + GOOD)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SUPERBLOCK + heap((1, 5), (0, 0)) + bytes(64),
+        SUPERBLOCK + GOOD + heap((0, 0)) + bytes(64),
+        bytes(512) + SUPERBLOCK + heap((0, 0)) + bytes(64),
+        SUPERBLOCK.replace(b"\x08", b"\x04") + GOOD,
+        b"no superblock",
+        SUPERBLOCK + HEAPS_IN_HEAPS,
+    ],
+    ids=["empty-space", "second-heap", "user-block", "short-lengths", "no-hdf5", "many-heaps"],
+)
+def test_files_on_which_the_library_would_hang(content: bytes) -> None:
+    with pytest.raises(DamagedFile):
+        expect_readable(Path("m.h5"), content)
