@@ -32,7 +32,7 @@ def print_summary(console: Console, report: Json, directory: Path) -> None:
 
 def _table(*columns: str, text: int = 1) -> Table:
     """A table whose first `text` columns are left-aligned."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for k, column in enumerate(columns):
         table.add_column(column, justify="left" if k < text else "right", no_wrap=True)
     return table
@@ -55,7 +55,7 @@ def _layers(report: Json) -> Table:
     for row in report["layers"]:
         if row["process"] == "lanes":
             continue
-        folding = f"{row['pe']} x {row['simd']}" if "pe" in row else str(row["output"]["lanes"])
+        folding = f"{row['pe']}x{row['simd']}" if "pe" in row else str(row["output"]["lanes"])
         table.add_row(
             row["layer"],
             row["process"],

@@ -37,6 +37,7 @@ _HIGHEST_RANK = 8
 # deflate, shuffle and fletcher32 are part of the HDF5 library; others would load plug-ins.
 _FILTERS = frozenset([1, 2, 3])
 _DEFLATE_RATIO = 1100
+_PLAIN_TYPES = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID)
 
 Array = NDArray[Any]
 Groups = Mapping[str, Mapping[str, Array]]
@@ -138,8 +139,13 @@ class Hdf5File:
     # ---- parts ----------------------------------------------------------------------------------
 
     def attribute(self, node: Any, name: str) -> Any:
-        """The value of an attribute that exists."""
+        """The value of an attribute that exists: texts or numbers.
+
+        On damaged types of other kinds the HDF5 library has been seen to crash.
+        """
         attribute = node.attrs.get_id(name)
+        if not isinstance(attribute.get_type(), _PLAIN_TYPES):
+            raise DamagedFile(self.path)
         size = math.prod(attribute.shape) * int(attribute.dtype.itemsize)
         if size > self._size:
             raise TooLarge(self.path, f"attribute {name}", size, self._size)

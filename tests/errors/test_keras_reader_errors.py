@@ -301,6 +301,9 @@ FILES: dict[str, Callable[[Path], Path | None]] = {
     "deep-json": configured(nested(70)),
     "very-deep-json": configured(nested(100_000)),
     "config-not-text": without(lambda file: file.attrs.create("model_config", [1, 2])),
+    "config-of-lists": without(
+        lambda file: file.attrs.create("model_config", np.array([1]), (1,), h5py.vlen_dtype("i4"))
+    ),
     "config-is-list": configured([1, 2]),
     "no-class-name": configured({"config": {}}),
     "layers-not-list": configured({"class_name": "Sequential", "config": {"layers": "dense"}}),
