@@ -99,6 +99,12 @@ def without(remove: Callable[[Any], object]) -> Callable[[Path], None]:
     return write
 
 
+def lists_for_config(file: Any) -> None:
+    values = np.empty(1, object)
+    values[0] = np.ones(1, np.int32)
+    file.attrs.create("model_config", values, dtype=h5py.vlen_dtype(np.int32))
+
+
 def virtual(group: Any) -> None:
     layout = h5py.VirtualLayout(shape=(2,), dtype="f4")
     layout[:] = h5py.VirtualSource("/etc/hosts", "x", shape=(2,))
@@ -301,9 +307,7 @@ FILES: dict[str, Callable[[Path], Path | None]] = {
     "deep-json": configured(nested(70)),
     "very-deep-json": configured(nested(100_000)),
     "config-not-text": without(lambda file: file.attrs.create("model_config", [1, 2])),
-    "config-of-lists": without(
-        lambda file: file.attrs.create("model_config", np.array([1]), (1,), h5py.vlen_dtype("i4"))
-    ),
+    "config-of-lists": without(lists_for_config),
     "config-is-list": configured([1, 2]),
     "no-class-name": configured({"config": {}}),
     "layers-not-list": configured({"class_name": "Sequential", "config": {"layers": "dense"}}),
