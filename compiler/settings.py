@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calocc.compiler.diagnostics import CaloccError
-from calocc.compiler.inputs import parse_format
+from calocc.compiler.inputs import BadFormat, parse_format
 from calocc.dialects.fixed.format import Format
 
 FORMATS = ("kernel", "bias", "output")

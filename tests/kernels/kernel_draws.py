@@ -382,6 +382,7 @@ def draw_pad(rng: random.Random) -> Case:
         model,
     )
 
+
 def draw_slice(rng: random.Random) -> Case:
     """`slice` of an axis at any place."""
     outer, inner = rng.randint(1, 5), rng.choice([1, 2, 3, 4, 6])

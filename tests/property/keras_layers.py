@@ -385,7 +385,8 @@ def randomize(model: Any, seed: int, fine: bool = True) -> None:
     for variable in model.variables:
         if variable.dtype.is_integer:
             continue
-        values: Any = random.normal(0, 0.7, variable.shape)
+        shape: tuple[int, ...] = tuple(int(n) for n in variable.shape)
+        values = random.normal(0, 0.7, shape)
         if "variance" in variable.name:
             values = np.abs(values) + 0.1
         elif not fine and any(word in variable.name for word in ("kernel", "bias")):
