@@ -70,7 +70,7 @@ class Format:
     def holding(lo: int, hi: int, frac: int) -> Format:
         """The narrowest format at `frac` that holds the mantissas `lo` to `hi`; width >= 1."""
         signed = lo < 0
-        bits = max(hi.bit_length(), (~lo).bit_length() if signed else 0) + signed
+        bits = max(max(hi, 0).bit_length(), (~lo).bit_length() if signed else 0) + signed
         width = max(bits, 1)
         return Format(signed, width, width - frac)
 

@@ -268,3 +268,10 @@ def test_wide_matmul_never_wraps(x_bits: int, w_bits: int, data: st.DataObject) 
 def test_formats_beyond_the_bounds_are_refused(wide: Format) -> None:
     with pytest.raises(OverflowError, match="62 bits"):
         Interval.of_format(wide, (3,))
+
+
+def test_minus_one_alone_is_the_sign_bit() -> None:
+    assert Format.holding(-1, -1, 0) == Format(signed=True, width=1, integer=1)
+    assert Format.holding(-4, -1, 0) == Format(signed=True, width=3, integer=3)
+    assert Format.holding(-4, 3, 0) == Format(signed=True, width=3, integer=3)
+    assert Format.holding(-4, 4, 0) == Format(signed=True, width=4, integer=4)
