@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
-from xdsl.utils.exceptions import ParseError
+from xdsl.utils.exceptions import ParseError, VerifyException
 
 from calocc.compiler.data import Inputs, arrays_for, to_mantissas, to_reals
 from calocc.compiler.devices import load_device
@@ -35,6 +35,7 @@ from calocc.compiler.ports import Port, input_ports, output_ports
 from calocc.compiler.report import Json, design_report, exactness
 from calocc.compiler.settings import Settings, parse_settings
 from calocc.compiler.text import module_text
+from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import Balance
 from calocc.runtime.emulator import execute
@@ -240,10 +241,28 @@ def load(directory: str | Path) -> Design:
     try:
         report = json.loads((root / "report.json").read_text())
         text = (root / "model.mlir").read_text()
+        if text.count('"') % 2:  # the lexer takes very long to see that a string has no end
+            raise ValueError("model.mlir is cut short")
         module = Parser(new_context(), text).parse_module()
+        _require_design(module)
         return Design(str(report["name"]), module, report)
-    except (OSError, ValueError, KeyError, TypeError, ParseError) as error:
+    except OSError as error:
+        raise NotADesign(str(root), f"it holds no design: {error.strerror or error}") from None
+    except ParseError as error:
+        raise NotADesign(str(root), f"its model.mlir is damaged: {error.msg}") from None
+    except (ValueError, KeyError, TypeError, VerifyException) as error:
         raise NotADesign(str(root), f"it holds no readable design: {error}") from None
+
+
+def _require_design(module: ModuleOp) -> None:
+    """Raise VerifyException or ValueError for what `Design.predict` could not run."""
+    module.verify()
+    if not input_ports(module) or not output_ports(module):
+        raise ValueError("the module has no inputs or no outputs")
+    for op in module.walk():
+        for attribute in (*op.properties.values(), *op.attributes.values()):
+            if isinstance(attribute, BlobAttr):
+                attribute.numpy()
 
 
 def design_text(design: Design) -> str:

@@ -79,9 +79,9 @@ def write_project(design: Design, directory: Path) -> Path:
     Returns the absolute path. Raises OccupiedDirectory and CannotWrite.
     """
     target = directory.absolute()
-    if target.exists() and not _replaceable(target):
-        raise OccupiedDirectory(str(directory))
     try:
+        if target.exists() and not _replaceable(target):
+            raise OccupiedDirectory(str(directory))
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
             draft = Path(place) / target.name

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from calocc.compiler.keras.dialect import normalised
+from calocc.compiler.keras.dialect import normalised, renamed_activation
 from calocc.compiler.keras.errors import (
     AmbiguousCalls,
     UnknownInputShape,
@@ -77,7 +77,26 @@ def read_architecture(root: Node) -> Graph:
     first = graph.members[0]
     if class_name == "Sequential" and _SHAPE not in first.config:
         raise UnknownInputShape(root.path, graph.members[1 % len(graph.members)].name)
-    return graph
+    return _renamed(graph) if any(_has_shape_of_keras_3(node) for node in _nodes(config)) else graph
+
+
+def _nodes(config: Node) -> Iterable[Node]:
+    return (config.entry("layers") if config.is_dictionary else config).items()
+
+
+def _has_shape_of_keras_3(node: Node) -> bool:
+    """Whether this is an input layer as Keras 3 writes it, in every model."""
+    config = node.entry("config")
+    return config.is_dictionary and config.has("batch_shape")
+
+
+def _renamed(graph: Graph) -> Graph:
+    """With names of their own for the activations that Keras 3 defines in another way."""
+    members = (
+        replace(m, config=renamed_activation(m.config), graph=m.graph and _renamed(m.graph))
+        for m in graph.members
+    )
+    return replace(graph, members=tuple(members))
 
 
 def _graph(name: str, class_name: str, config: Node) -> Graph:

@@ -18,6 +18,8 @@ _NEUTRAL: Mapping[str, object] = {
     "synchronized": False,
 }
 """Keys of newer versions, with the value that means: as if the key were not there."""
+HARD_SIGMOID_OF_KERAS_3 = "hard_sigmoid_of_keras_3"
+"""clip(x/6 + 1/2, 0, 1); in Keras 2 the slope is 0.2, in QKeras 0.5."""
 _KERAS_1 = frozenset(
     [
         *("nb_filter", "nb_row", "nb_col", "border_mode", "subsample", "dim_ordering", "init"),
@@ -39,6 +41,13 @@ def normalised(name: str, class_name: str, config: Mapping[str, Any]) -> dict[st
         new = names.get(key, key)
         entries[key if new in config else new] = _unwrapped(key, value)
     return {key: value for key, value in entries.items() if not _is_neutral(key, value, entries)}
+
+
+def renamed_activation(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config of a layer of Keras 3, whose hard_sigmoid is steeper than that of Keras 2."""
+    if config.get("activation") != "hard_sigmoid":
+        return config
+    return {**config, "activation": HARD_SIGMOID_OF_KERAS_3}
 
 
 def _is_neutral(key: str, value: object, config: Mapping[str, object]) -> bool:

@@ -26,7 +26,7 @@ from calocc.compiler.keras.errors import (
     UnknownWeights,
     WeightType,
 )
-from calocc.compiler.keras.heaps import expect_readable
+from calocc.compiler.keras.heaps import bounded_memory, expect_readable
 from calocc.compiler.keras.json_tree import MOST_TEXT
 
 h5py: Any = importlib.import_module("h5py")  # it carries no type information
@@ -37,6 +37,11 @@ _HIGHEST_RANK = 8
 # deflate, shuffle and fletcher32 are part of the HDF5 library; others would load plug-ins.
 _FILTERS = frozenset([1, 2, 3])
 _DEFLATE_RATIO = 1100
+_FAILURES = (
+    *(OSError, RuntimeError, LookupError, ValueError),
+    *(TypeError, ArithmeticError, MemoryError),
+)
+"""What h5py raises for inconsistent files."""
 _PLAIN_TYPES = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID)
 
 Array = NDArray[Any]
@@ -61,10 +66,11 @@ def with_hdf5(
     expect_readable(path, content)
     size = path.stat().st_size if content is None else len(content)
     try:
-        with h5py.File(path if content is None else BytesIO(content), "r") as file:
+        source = path if content is None else BytesIO(content)
+        with bounded_memory(), h5py.File(source, "r") as file:
             return read(Hdf5File(path, file, size))
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError) as error:
-        raise DamagedFile(path) from error  # what h5py raises for inconsistent files
+    except _FAILURES as error:
+        raise DamagedFile(path) from error
 
 
 class Hdf5File:

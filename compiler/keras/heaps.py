@@ -1,15 +1,17 @@
-"""Guards the HDF5 library against files on which it would never return.
+"""Guards the HDF5 library against files on which it would not return, or take all memory.
 
-Version 2.0 of the library loops for ever over a global heap, where names and other texts are kept,
-if it comes to free space of size 0. Layout: "III.E. Disk Format: Level 1E - Global Heap" of the
-HDF5 file format specification.
+Names and other texts are kept in global heaps. Version 2.0 of the library loops for ever over a
+heap in which it comes to free space of size 0, and allocates whatever length a text declares, up
+to 4 GB. Layout: "III.E. Disk Format: Level 1E - Global Heap" of the HDF5 file format specification.
 """
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from calocc.compiler.keras.errors import DamagedFile
@@ -20,6 +22,7 @@ _HEAP = b"GCOL\1"
 _HEADER = 16  # of a heap and of an object in it, with lengths of 8 bytes
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FIRST_USER_BLOCK = 512
+_MEMORY = 3 << 28  # bytes: all weights, and half as much again
 
 
 def expect_readable(path: Path, content: bytes | None = None) -> None:
@@ -32,7 +35,7 @@ def expect_readable(path: Path, content: bytes | None = None) -> None:
 
 
 def _expect_readable(path: Path, content: Content) -> None:
-    if _sizes(content) != (8, 8):  # what Keras writes, and what is assumed below
+    if not _has_superblock(content):
         raise DamagedFile(path)
     steps = len(content) // 8  # twice as many objects as there can be in heaps that are apart
     place = content.find(_HEAP)
@@ -44,16 +47,16 @@ def _expect_readable(path: Path, content: Content) -> None:
         place = content.find(_HEAP, place + 1)
 
 
-def _sizes(content: Content) -> tuple[int, ...]:
-    """Bytes of an address and of a length, from the superblock."""
+def _has_superblock(content: Content) -> bool:
+    """Whether HDF5 begins somewhere, with addresses and lengths of the 8 bytes of Keras."""
     start = 0
     while content[start : start + len(_SIGNATURE)] != _SIGNATURE:
         start = 2 * start or _FIRST_USER_BLOCK
         if start >= len(content):
-            return ()
+            return False
     version = content[start + 8 : start + 9]
-    at = start + (9 if version > b"\1" else 13)
-    return tuple(content[at : at + 2])
+    sizes = start + (9 if version > b"\1" else 13)
+    return content[sizes : sizes + 2] == b"\x08\x08"
 
 
 def _objects(content: Content, start: int) -> Iterator[int | None]:
@@ -65,3 +68,22 @@ def _objects(content: Content, start: int) -> Iterator[int | None]:
         index, length = struct.unpack_from("<H6xQ", content, place)
         yield None if index else length
         place += _HEADER + (length + 7) // 8 * 8 if index else length
+
+
+@contextmanager
+def bounded_memory() -> Generator[None, None, None]:
+    """Let the process allocate at most 0.75 GB more meanwhile, where Linux offers to watch that."""
+    try:
+        resource = importlib.import_module("resource")
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+    except (ImportError, OSError):
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = pages * mmap.PAGESIZE + _MEMORY
+    bound = min([wanted, *(n for n in (soft, hard) if n != resource.RLIM_INFINITY)])
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

@@ -363,11 +363,11 @@ class Branches:
         return model
 
     def inputs(self, events: int = 4) -> list[Floats]:
-        """Data with a few exact zeros and bounds among them."""
+        """Normal data with multiples of 1/4 among them, which lie on bounds and ties."""
         random = np.random.default_rng(self.seed + 1)
         arrays = [random.normal(0, 2, (events, *s)) for s in self.shapes.values()]
         for array in arrays:
-            array[0] = np.rint(array[0] * 4) / 4
+            array.flat[::5] = np.rint(array.flat[::5] * 4) / 4
         return [a.astype(np.float32) for a in arrays]
 
 

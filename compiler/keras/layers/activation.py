@@ -8,6 +8,7 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
+from calocc.compiler.keras.dialect import HARD_SIGMOID_OF_KERAS_3
 from calocc.compiler.keras.layers.registry import (
     Builder,
     UnsupportedLayer,
@@ -44,6 +45,8 @@ def activate(
         return x
     if activation in _QKERAS_HARD and config.layer.class_name.startswith("Q"):
         return _clipped_line(builder, config, x, *_QKERAS_HARD[activation])
+    if activation == HARD_SIGMOID_OF_KERAS_3:
+        return _clipped_line(builder, config, x, 1 / 6, 0.5, 0.0)
     if activation == "relu":
         return builder.add(config, ReluOp((x,), layer=name))
     if activation == "softmax":

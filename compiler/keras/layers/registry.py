@@ -177,8 +177,8 @@ def stored(config: LayerConfig, weight: str, *shape: int | None) -> NDArray[Any]
         wanted not in (size, None) for size, wanted in zip(array.shape, shape, strict=True)
     ):
         layer, advice = config.layer, "save the model again: its config and its weights disagree"
-        wanted = ", ".join("any" if n is None else str(n) for n in shape)
-        reason = f"its stored {weight} has the shape {array.shape}, not ({wanted})"
+        expected = str(shape).replace("None", "any")
+        reason = f"its stored {weight} has the shape {array.shape}, not {expected}"
         raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
     return array
 

@@ -1,0 +1,479 @@
+"""What cannot be compiled exactly is refused by name, where it stands, with advice."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+
+import calocc
+from calocc.compiler.data import BadInput
+from calocc.compiler.design import NotADesign
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.inputs import BadData, BadFormat, CannotSave, load_arrays, save_arrays
+from calocc.compiler.keras.importer import import_model
+from calocc.compiler.main import main
+from calocc.compiler.run_main import main as run_main
+from calocc.dialects.fixed.format import Format
+from calocc.runtime.emulator import execute
+
+h5py: Any = importlib.import_module("h5py")  # it carries no type information
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+JETS = EXAMPLES / "jets/jets.h5"
+IMAGE, ROW = (4, 6, 2), (6,)
+BITS = "quantized_bits(4,0,alpha=1)"
+Weights = Mapping[str, Any]
+
+
+def ones(*shape: int) -> np.ndarray[Any, Any]:
+    return np.ones(shape, np.float32)
+
+
+def entry(name: str, class_name: str, *sources: str, **config: Any) -> dict[str, Any]:
+    """A layer as Keras 2 stores it."""
+    inbound: Any = [[[source, 0, 0, {}] for source in sources]] if sources else []
+    config = {"name": name, **config}
+    return {"class_name": class_name, "name": name, "config": config, "inbound_nodes": inbound}
+
+
+def write(
+    path: Path, layers: list[dict[str, Any]], weights: Mapping[str, Weights], *, outputs: str = "y"
+) -> Path:
+    """A Functional model whose inputs are its InputLayers."""
+    inputs = [[e["name"], 0, 0] for e in layers if e["class_name"] == "InputLayer"]
+    config = {"name": "net", "layers": layers, "input_layers": inputs}
+    config["output_layers"] = [[name, 0, 0] for name in outputs.split()]
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Functional", "config": config})
+        groups = file.create_group("model_weights")
+        groups.attrs["layer_names"] = [e["name"] for e in layers]
+        for name in (e["name"] for e in layers):
+            own = weights.get(name, {})
+            group = groups.create_group(name)
+            group.attrs["weight_names"] = [f"{name}/{w}:0" for w in own] or np.zeros(0)
+            for weight, values in own.items():
+                group.create_dataset(f"{name}/{weight}:0", data=values)
+    return path
+
+
+def quantized_input(shape: tuple[int, ...] = IMAGE) -> list[dict[str, Any]]:
+    return [
+        entry("x", "InputLayer", batch_input_shape=[None, *shape]),
+        entry("q", "QActivation", "x", activation="quantized_bits(6,2,alpha=1)"),
+    ]
+
+
+def single(
+    path: Path,
+    class_name: str,
+    weights: Weights | None = None,
+    shape: tuple[int, ...] = IMAGE,
+    **config: Any,
+) -> Path:
+    """A model of one layer `y` behind a quantized input."""
+    layers = [*quantized_input(shape), entry("y", class_name, "q", **config)]
+    return write(path, layers, {"y": weights or {}})
+
+
+CONV: Weights = {"kernel": ones(3, 3, 2, 5), "bias": ones(5)}
+CONV_CONFIG = {"filters": 5, "kernel_size": [3, 3], "kernel_quantizer": BITS}
+NORM = {n: ones(2) for n in ("gamma", "beta", "moving_mean", "moving_variance")}
+DENSE = {"kernel": ones(6, 3), "bias": ones(3)}
+Case = tuple[str, Weights, tuple[int, ...], dict[str, Any], str]
+
+
+def conv(words: str, weights: Weights = CONV, **config: Any) -> Case:
+    return "QConv2D", weights, IMAGE, CONV_CONFIG | config, words
+
+
+def dense(words: str, weights: Weights = DENSE, **config: Any) -> Case:
+    return "QDense", weights, ROW, {"units": 3, "kernel_quantizer": BITS} | config, words
+
+
+def plain(class_name: str, words: str, shape: tuple[int, ...] = IMAGE, **config: Any) -> Case:
+    return class_name, NORM, shape, config, words
+
+
+LAYERS: dict[str, Case] = {
+    "dilated": conv("dilation_rate=[2, 2], only (1, 1) is supported", dilation_rate=[2, 2]),
+    "grouped": conv("groups=2, only 1 is supported", groups=2),
+    "channels-first": conv("data_format='channels_first'", data_format="channels_first"),
+    "causal": plain("Conv1D", "padding='causal'", (6, 2),
+        filters=1, kernel_size=2, padding="causal"),
+    "no-stride": conv("a window of size (3, 3) cannot move by (0, 1)", strides=[0, 1]),
+    "huge-stride": conv("strides=[10000", strides=[10**30, 1]),
+    "large-window": conv("the image (4, 6, 2) is smaller than the window",
+        {"kernel": ones(5, 5, 2, 5), "bias": ones(5)}, kernel_size=[5, 5]),
+    "kernel-shape": conv("kernel has the shape (3, 3, 2, 5), not (3, 3, 2, 4)", filters=4),
+    "kernel-size": conv("kernel has the shape (3, 3, 2, 5), not (2, 2, 2, 5)", kernel_size=2),
+    "kernel-rank": dense("kernel has the shape (18,), not (6, 3)", {"kernel": ones(18)}),
+    "bias-of-one": dense("bias has the shape (1,), not (3,)",
+        {"kernel": ones(6, 3), "bias": ones(1)}),
+    "no-weights": dense("has no weight 'kernel'", {}),
+    "nan": dense("2 values that are NaN or infinite",
+        {"kernel": np.array([[np.nan, np.inf, 1.0]] * 1), "bias": ones(3)}),
+    "activation": dense("the activation 'gelu' is not known", activation="gelu"),
+    "quantizer": dense("is not a known quantizer", kernel_quantizer="my_bits(4)"),
+    "random": dense("draws random numbers at inference", kernel_quantizer="bernoulli()"),
+    "bilinear": plain("UpSampling2D", "interpolation='bilinear'", interpolation="bilinear"),
+    "relu-threshold": plain("ReLU", "threshold=1.0, only 0.0 is supported", threshold=1.0),
+    "relu-slope": plain("ReLU", "its slope -0.5 is negative", negative_slope=-0.5),
+    "leaky-slope": plain("LeakyReLU", "its slope -0.1 is negative", alpha=-0.1),
+    "norm-axis": plain("BatchNormalization", "axis=[1] is not the channel axis", axis=[1]),
+    "renorm": plain("BatchNormalization", "renorm=True", renorm=True),
+    "softmax-axis": plain("Softmax", "axis 1, which is not the last one", axis=1),
+    "padded-average": plain("AveragePooling2D", "an average over padded windows",
+        pool_size=[3, 3], strides=[1, 1], padding="same"),
+    "concatenate": plain("Concatenate", "axis=4 is not an axis of its operands", axis=4),
+    "reshape": plain("Reshape", "target_shape=5 is not understood", target_shape=5),
+    "wrong-rank": plain("MaxPooling2D", "it takes 3 axes besides the batch", ROW),
+    "unknown-class": plain("LSTM", "this class of layer is not known", units=3),
+    "close-class": plain("QDens", "the closest known class is QDense"),
+    "lambda": plain("Lambda", "this class of layer is not known", function="cXVpdCgp"),
+    "half": plain("Flatten", "dtype='float16', only 'float32' is supported", dtype="float16"),
+    "new-key": plain("Flatten", "secret=1, which is not interpreted", secret=1),
+    "huge-tensor": plain("UpSampling2D", "its result has 4800000000 elements", size=[10**4, 10**4]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_that_cannot_be_imported(name: str, tmp_path: Path) -> None:
+    class_name, weights, shape, config, words = LAYERS[name]
+    with pytest.raises(CaloccError) as caught:
+        import_model(single(tmp_path / "m.h5", class_name, weights, shape, **config))
+    assert words in str(caught.value)
+    assert "'y'" in caught.value.where or "y/kernel" in caught.value.what
+    assert caught.value.hint
+
+
+def test_a_variance_below_zero(tmp_path: Path) -> None:
+    weights = NORM | {"moving_variance": np.array([1.0, -0.5])}
+    with pytest.raises(CaloccError, match=r"variance -0\.5 plus epsilon 0\.001 is not positive"):
+        import_model(single(tmp_path / "m.h5", "BatchNormalization", weights))
+
+
+# ---- inputs of models --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [([None, None, 2], "its shape (None, 2) is not fixed"), ([None], "it is a single number")],
+)
+def test_inputs_without_a_fixed_shape(shape: Any, words: str, tmp_path: Path) -> None:
+    layers = [
+        entry("x", "InputLayer", batch_input_shape=shape),
+        entry("y", "Activation", "x", activation="relu"),
+    ]
+    with pytest.raises(CaloccError) as caught:
+        import_model(write(tmp_path / "m.h5", layers, {}))
+    assert caught.value.where == "layer 'x' (InputLayer)"
+    assert caught.value.what == words
+
+
+def test_an_input_that_no_output_needs(tmp_path: Path) -> None:
+    spare = entry("spare", "InputLayer", batch_input_shape=[None, 3])
+    layers = [*quantized_input(), spare, entry("y", "Flatten", "q")]
+    with pytest.raises(CaloccError, match=r"layer 'spare' .*: no output depends on it"):
+        import_model(write(tmp_path / "m.h5", layers, {}))
+
+
+@pytest.mark.parametrize(
+    ("key", "slope"),
+    [("batch_input_shape", 0.2), ("batch_shape", 1 / 6)],
+    ids=["keras-2", "keras-3"],
+)
+def test_the_hard_sigmoid_is_that_of_the_version(key: str, slope: float, tmp_path: Path) -> None:
+    """Keras 3 changed it, and is told by the name under which it writes the input shape."""
+    layers = [
+        entry("x", "InputLayer", **{key: [None, 3]}),
+        entry("y", "Activation", "x", activation="hard_sigmoid"),
+    ]
+    x = np.array([[-1.0, 0.5, 4.0]])
+    (y,) = execute(import_model(write(tmp_path / "m.h5", layers, {})), [x])
+    np.testing.assert_allclose(y, np.clip(slope * x + 0.5, 0, 1), rtol=1e-12)
+
+
+def test_operands_that_do_not_fit(tmp_path: Path) -> None:
+    flat, norm = entry("f", "Flatten", "q"), entry("d", "UpSampling2D", "q", size=[2, 2])
+    layers = [*quantized_input(), flat, norm, entry("y", "Add", "q", "d")]
+    with pytest.raises(CaloccError, match=r"shapes \(4, 6, 2\), \(8, 12, 2\), which do not fit"):
+        import_model(write(tmp_path / "m.h5", layers, {}))
+
+
+# ---- numerics ----------------------------------------------------------------------------------
+
+RANDOM = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+NUMERICS: dict[str, Case] = {
+    "auto-activation": plain("QActivation", "alpha='auto') depends on the batch", ROW,
+        activation="quantized_bits(4,0,alpha='auto')"),
+    "no-grid": plain("QActivation", "not multiples of one power of two", ROW,
+        activation="quantized_ulaw(4)"),
+    "plain-kernel": ("Dense", {"kernel": RANDOM}, ROW, {"units": 3, "use_bias": False},
+        "its weights are not quantized"),
+    "bare-function": plain("Activation", "--set y.output=fixed<W,I>", ROW, activation="tanh"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMERICS)
+def test_layers_without_a_number_of_bits(name: str, tmp_path: Path) -> None:
+    class_name, weights, shape, config, words = NUMERICS[name]
+    path = single(tmp_path / "m.h5", class_name, weights, shape, **config)
+    with pytest.raises(CaloccError) as caught:
+        calocc.compile(path)
+    assert "layer 'y'" in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_settings_make_up_for_missing_quantizers(tmp_path: Path) -> None:
+    settings = {"plain-kernel": "y.kernel=fixed<6,2>", "bare-function": "y.output=fixed<8,1>"}
+    for name, setting in settings.items():
+        class_name, weights, shape, config, _ = NUMERICS[name]
+        path = single(tmp_path / "m.h5", class_name, weights, shape, **config)
+        design = calocc.compile(path, settings=(setting,))
+        assert len(design.predict(np.ones((2, 6)))) == 2
+
+
+# ---- options -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A model whose input has no quantizer."""
+    layers = [
+        entry("x", "InputLayer", batch_input_shape=[None, 6]),
+        entry("y", "Activation", "x", activation="relu"),
+    ]
+    return write(tmp_path / "bare.h5", layers, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fixed<33,1>",
+        "fixed<1,1>",
+        "ufixed<0,0>",
+        "fixed<8,99>",
+        "ufixed<8,-60>",
+        "int8",
+        "fixed<8>",
+    ],
+)
+def test_formats_that_no_quantizer_has(text: str, bare: Path) -> None:
+    with pytest.raises(BadFormat) as caught:
+        calocc.compile(bare, inputs={"x": text})
+    assert caught.value.where == "option --input x"
+    assert text in caught.value.what
+
+
+def test_formats_as_objects_are_checked_too(bare: Path) -> None:
+    with pytest.raises(BadFormat, match="has not 2 to 32 bits"):
+        calocc.compile(bare, inputs={"x": Format(True, 1, 1)})
+
+
+@pytest.mark.parametrize("text", ["fixed<2,1>", "ufixed<1,0>", "fixed<32,16>", "ufixed<16,-16>"])
+def test_formats_at_the_limits_work(text: str, bare: Path) -> None:
+    (port,) = calocc.compile(bare, inputs={"x": text}).inputs
+    assert port.format == Format.parse(text)
+
+
+def test_two_formats_for_one_thing(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--input", "x=fixed<8,2>", "--input", "x=fixed<9,2>"]
+    assert "this input is given two formats" in refused([str(bare), *given], capsys)
+    settings = ["--set", "y.output=fixed<8,2>", "--set", "y.output=fixed<9,2>"]
+    assert "this tensor is given two formats" in refused([str(bare), *settings], capsys)
+
+
+def test_foldings_that_would_be_ignored(capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused([str(JETS), "-O1", "--set", "dense_2.pe=4"], capsys)
+    assert "-O1 would ignore this one" in message
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What `calocc` says as it exits with 1."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 1
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", ["--json", "-oplace"])
+def test_options_that_contradict_each_other(other: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([str(JETS), "--emit", "qnn", other])
+    assert caught.value.code == 2
+    assert "neither --json nor -o" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    for place in ("file/design", "x" * 300):
+        message = refused([str(JETS), "-o", str(tmp_path / place)], capsys)
+        assert "it cannot be written" in message
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_reader_that_stops_early(tmp_path: Path) -> None:
+    code = "import sys; from calocc.compiler.main import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, str(EXAMPLES / "digits/digits.h5"), "--emit", "fixed"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=tmp_path)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+# ---- data --------------------------------------------------------------------------------------
+
+
+def archive(path: Path, member: str, content: bytes) -> None:
+    with ZipFile(path, "w") as file:
+        file.writestr(member, content)
+
+
+def half(path: Path) -> None:
+    np.savez(path, x=np.zeros((40, 6)))
+    path.write_bytes(path.read_bytes()[:-90])
+
+
+FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda path: None, "No such file"),
+    "text": (lambda path: path.write_text("x,y\n1,2\n"), "it is no .npz file"),
+    "npy": (lambda path: path.write_bytes(b"\x93NUMPY"), "it is no .npz file"),
+    "cut": (half, "it is no .npz file, or it is cut short"),
+    "empty": (lambda path: archive(path, "readme", b""), "it holds no arrays"),
+    "no-array": (lambda path: archive(path, "x.npy", b"hello"), "it cannot be read"),
+    "objects": (lambda path: np.savez(path, x=np.array([{}, None])), "it cannot be read"),
+    "huge": (
+        lambda path: archive(path, "x.npy", b"\x93NUMPY\x01\x00\x46\x00"
+            + b"{'descr':'<f8','fortran_order':False,'shape':(99999999999999,)}".ljust(70)),
+        "it cannot be read"),
+    "names": (lambda path: np.savez(path, z=np.zeros((3, 6))), "it has no array 'x'"),
+    "shape": (lambda path: np.savez(path, x=np.zeros((3, 7))), "not (events, 6)"),
+    "no-events": (lambda path: np.savez(path, x=np.zeros((0, 6))), "not (events, 6)"),
+    "words": (lambda path: np.savez(path, x=np.array([["a"] * 6])), "is not numeric"),
+    "nan": (lambda path: np.savez(path, x=np.full((3, 6), np.nan)), "NaN or infinite"),
+    "large": (lambda path: np.savez(path, x=np.full((3, 6), 1e30)), "beyond 2^32"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_calibration_data_that_cannot_be_used(name: str, bare: Path) -> None:
+    make, words = FILES[name]
+    data = bare.parent / "data.npz"
+    make(data)
+    with pytest.raises(BadData) as caught:
+        calocc.compile(bare, calibrate=data)
+    assert caught.value.where == str(data)
+    assert words in caught.value.what
+
+
+def test_arrays_in_memory_are_checked_like_files(bare: Path) -> None:
+    with pytest.raises(BadData, match="array 'x' holds NaN"):
+        calocc.compile(bare, calibrate={"x": np.full((3, 6), np.inf)})
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-30, -1e-30, 1.0, -4.0, 2.0**31, True])
+def test_calibrated_formats_hold_the_data(value: Any, bare: Path) -> None:
+    design = calocc.compile(bare, calibrate={"x": np.full((3, 6), value)})
+    (port,) = design.inputs
+    assert port.format is not None
+    assert port.format.width == 16
+    got = design.predict(np.full((1, 6), float(value)))
+    np.testing.assert_allclose(got, max(float(value), 0.0), rtol=2.0**-15, atol=2.0**-32)
+
+
+WRONG_INPUTS: dict[str, tuple[Any, str]] = {
+    "shape": (np.zeros((2, 7)), "its array has the shape (2, 7)"),
+    "rank": (np.zeros(6), "its array has the shape (6,)"),
+    "words": (np.array([["a"] * 6]), "not numbers"),
+    "nan": (np.full((1, 6), np.nan), "NaN or infinite"),
+    "name": ({"y": np.zeros((1, 6))}, "no array is given for it"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_INPUTS)
+def test_events_that_do_not_fit(name: str, bare: Path) -> None:
+    given, words = WRONG_INPUTS[name]
+    with pytest.raises(BadInput) as caught:
+        calocc.compile(bare, inputs={"x": "fixed<8,2>"}).predict(given)
+    assert caught.value.where == "input 'x'"
+    assert words in caught.value.what
+
+
+def test_results_of_any_name_are_saved(tmp_path: Path) -> None:
+    """Layers may be called as the parameters of `numpy.savez`, or contain a slash."""
+    arrays = {name: np.arange(3) + 0.5 for name in ("file", "allow_pickle", "outer/inner", "arr_0")}
+    save_arrays(tmp_path / "y.npz", arrays)
+    for read in (load_arrays(tmp_path / "y.npz"), dict(np.load(tmp_path / "y.npz"))):
+        assert read.keys() == arrays.keys()
+        assert all(np.array_equal(read[name], arrays[name]) for name in arrays)
+
+
+def test_results_that_cannot_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(CannotSave, match="it cannot be written: No such file or directory"):
+        save_arrays(tmp_path / "nowhere/y.npz", {"y": np.zeros(3)})
+
+
+# ---- written designs ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def design(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return calocc.compile(JETS, opt_level=0).write(tmp_path_factory.mktemp("design") / "jets")
+
+
+DAMAGE: dict[str, tuple[str, Callable[[str], str], str]] = {
+    "report": ("report.json", lambda text: text[:-40], "no readable design"),
+    "list": ("report.json", lambda text: "[]", "no readable design"),
+    "no-name": ("report.json", lambda text: "{}", "no readable design"),
+    "garbage": ("model.mlir", lambda text: "hello", "model.mlir is damaged"),
+    "nothing": ("model.mlir", lambda text: "", "model.mlir is damaged"),
+    "no-main": ("model.mlir", lambda text: "builtin.module {}", "no function @main"),
+    "no-ports": (
+        "model.mlir", lambda text: "func.func @main() { func.return }", "no inputs or no outputs"),
+    "cut": ("model.mlir", lambda text: text[: len(text) * 3 // 4], "model.mlir"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_designs(name: str, design: Path) -> None:
+    file, damage, words = DAMAGE[name]
+    original = (design / file).read_text()
+    (design / file).write_text(damage(original))
+    try:
+        with pytest.raises(NotADesign) as caught:
+            calocc.load(design)
+    finally:
+        (design / file).write_text(original)
+    assert caught.value.where == str(design)
+    assert words in caught.value.what
+
+
+def test_run_refuses_wrong_data(
+    design: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "short.npz", jets=np.zeros((3, 15)))
+    np.savez(tmp_path / "good.npz", jets=np.zeros((3, 16)), label=np.array(["a", "b", "c"]))
+    out = tmp_path / "y.npz"
+    for data, place, words in (
+        ("short.npz", out, "its array has the shape (3, 15)"),
+        ("none.npz", out, "No such file"),
+        ("good.npz", tmp_path / "no/y.npz", "it cannot be written"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            run_main([str(design), "--data", str(tmp_path / data), "--out", str(place)])
+        assert caught.value.code == 1
+        assert words in capsys.readouterr().err
+        assert not place.exists()
+    run_main([str(design), "--data", str(tmp_path / "good.npz"), "--out", str(out)])
+    assert load_arrays(out)["softmax"].shape == (3, 5)
