@@ -1,10 +1,21 @@
-"""The option that renews golden texts."""
+"""What all tests share: the option that renews golden texts, and reproducible draws."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# The same cases on every machine; `--hypothesis-profile=explore` draws new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update-golden`"""
     parser.addoption("--update-golden", action="store_true", help="write golden texts anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the same cases unless another profile is asked for by `--hypothesis-profile`."""
+    if not config.getoption("--hypothesis-profile", default=None):
+        settings.load_profile("same")
