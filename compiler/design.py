@@ -34,7 +34,6 @@ from calocc.compiler.pipeline import (
 from calocc.compiler.ports import Port, input_ports, output_ports
 from calocc.compiler.report import Json, design_report, exactness
 from calocc.compiler.settings import Settings, parse_settings
-from calocc.compiler.text import module_text
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import Balance
@@ -263,8 +262,3 @@ def _require_design(module: ModuleOp) -> None:
         for attribute in (*op.properties.values(), *op.attributes.values()):
             if isinstance(attribute, BlobAttr):
                 attribute.numpy()
-
-
-def design_text(design: Design) -> str:
-    """The text of a design's module, weights included."""
-    return module_text(design.module)
