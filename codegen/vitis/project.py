@@ -16,7 +16,8 @@ import yaml
 from numpy.typing import NDArray
 
 from calocc.codegen.vitis.cpp import fixed_type
-from calocc.codegen.vitis.emit import Firmware, emit
+from calocc.codegen.vitis.emit import emit
+from calocc.codegen.vitis.emitter import Firmware
 from calocc.codegen.vitis.sources import render, sources
 from calocc.compiler.data import to_mantissas
 from calocc.compiler.design import Design

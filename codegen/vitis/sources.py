@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from calocc.codegen.vitis.cpp import literals
-from calocc.codegen.vitis.emit import Firmware, Weights
+from calocc.codegen.vitis.emitter import Firmware, Weights
 
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),

@@ -27,7 +27,7 @@ from calocc.compiler.data import BadInput, to_mantissas, to_reals
 from calocc.compiler.design import STAGES, Design, Prediction
 from calocc.compiler.pipeline import new_context
 from calocc.compiler.text import module_text
-from calocc.passes.lower_to_fixed import EXP_BITS, SOFTMAX_FRAC, SOFTMAX_OUT
+from calocc.passes.lowering.softmax import EXP_BITS, SOFTMAX_FRAC, SOFTMAX_OUT
 from calocc.runtime.compare import layer_values
 from calocc.runtime.emulator import execute
 

@@ -16,7 +16,7 @@ from example_models import DIGITS, JETS, Example, design_of
 from numpy.typing import NDArray
 from project_designs import FixedNetwork, every_kind
 
-from calocc.codegen.vitis.emit import folded_weights
+from calocc.codegen.vitis.emitters.compute import folded_weights
 from calocc.compiler.design import Design
 from calocc.compiler.network import processes_of
 from calocc.compiler.ports import main_function

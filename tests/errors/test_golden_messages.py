@@ -26,7 +26,7 @@ from calocc.compiler.settings import FoldingIgnored, UnknownSetting
 from calocc.passes.balance import BadPin, DoesNotFit
 from calocc.passes.check_dataflow import NotBuildable
 from calocc.passes.lowering import errors as lowering
-from calocc.passes.partition_streams import NotStreamable
+from calocc.passes.partitioning.partition import NotStreamable
 from calocc.runtime.cycles import Deadlock, FullChannel, MalformedNetwork, Wait
 from calocc.runtime.gxx import ApTypesMissing, CompilerFailed, CompilerMissing
 from calocc.runtime.reference import (

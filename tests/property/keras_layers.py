@@ -68,10 +68,15 @@ DRAWS: dict[str, Draw] = {}
 """How to draw each class; one entry per class that the importer knows."""
 
 
-def drawn(*class_names: str) -> Callable[[Callable[[st.DrawFn, str], Spec]], None]:
+GROUPS: dict[str, list[str]] = {}
+"""Classes that are tested side by side, in one model."""
+
+
+def drawn(group: str, *class_names: str) -> Callable[[Callable[[st.DrawFn, str], Spec]], None]:
     """Register a function that draws layers of these classes."""
 
     def register(function: Callable[[st.DrawFn, str], Spec]) -> None:
+        GROUPS.setdefault(group, []).extend(class_names)
         for name in class_names:
             DRAWS[name] = lambda draw, name=name: function(draw, name)
 
@@ -107,7 +112,7 @@ def _linear(draw: st.DrawFn, name: str, **arguments: Any) -> dict[str, Any]:
     return {**_quantizers(draw, name), "use_bias": draw(st.booleans()), **arguments}
 
 
-@drawn("Dense", "QDense")
+@drawn("products", "Dense", "QDense")
 def _dense(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, _linear(draw, name, units=size(draw, 4)), pick(draw, 1, 1, 2, 3))
 
@@ -121,19 +126,19 @@ def _convolution(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@drawn("Conv2D", "QConv2D")
+@drawn("products", "Conv2D", "QConv2D")
 def _conv2d(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, _linear(draw, name, **_convolution(draw)), 3)
 
 
-@drawn("Conv1D", "QConv1D")
+@drawn("products", "Conv1D", "QConv1D")
 def _conv1d(draw: st.DrawFn, name: str) -> Spec:
     window = {"kernel_size": size(draw), "strides": size(draw, 2)}
     arguments = _linear(draw, name, **(_convolution(draw) | window))
     return Spec(name, arguments, 2)
 
 
-@drawn("QConv2DBatchnorm")
+@drawn("products", "QConv2DBatchnorm")
 def _folding(draw: st.DrawFn, name: str) -> Spec:
     # Without center QKeras 0.9 fails; folding_mode has no influence at inference.
     folding = {
@@ -145,7 +150,7 @@ def _folding(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, _linear(draw, name, **_convolution(draw), **folding), 3)
 
 
-@drawn("DepthwiseConv2D", "QDepthwiseConv2D")
+@drawn("depthwise", "DepthwiseConv2D", "QDepthwiseConv2D")
 def _depthwise(draw: st.DrawFn, name: str) -> Spec:
     arguments = _linear(draw, name, **_convolution(draw), depth_multiplier=size(draw, 2))
     del arguments["filters"]
@@ -154,7 +159,7 @@ def _depthwise(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, _renamed(arguments, "depthwise_quantizer"), 3)
 
 
-@drawn("SeparableConv1D", "QSeparableConv1D", "SeparableConv2D", "QSeparableConv2D")
+@drawn("depthwise", "SeparableConv1D", "QSeparableConv1D", "SeparableConv2D", "QSeparableConv2D")
 def _separable(draw: st.DrawFn, name: str) -> Spec:
     window = {"kernel_size": size(draw), "strides": size(draw, 2)}
     arguments = _linear(draw, name, **(_convolution(draw) | window))
@@ -170,7 +175,7 @@ def _renamed(arguments: dict[str, Any], quantizer: str) -> dict[str, Any]:
     return {quantizer if k == "kernel_quantizer" else k: v for k, v in arguments.items()}
 
 
-@drawn("BatchNormalization")
+@drawn("elements", "BatchNormalization")
 def _normalisation(draw: st.DrawFn, name: str) -> Spec:
     arguments = {
         "center": draw(st.booleans()),
@@ -180,12 +185,12 @@ def _normalisation(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, arguments, pick(draw, 1, 2, 3))
 
 
-@drawn("Activation")
+@drawn("elements", "Activation")
 def _activation(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"activation": pick(draw, *PLAIN)}, pick(draw, 1, 2, 3))
 
 
-@drawn("QActivation")
+@drawn("elements", "QActivation")
 def _quantized(draw: st.DrawFn, name: str) -> Spec:
     text = pick(draw, *QUANTIZED, "quantized_po2(4)", "hard_sigmoid", "hard_tanh", "relu", "tanh")
     as_object = text in QUANTIZED and draw(st.booleans())
@@ -193,7 +198,7 @@ def _quantized(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"activation": quantizer}, pick(draw, 1, 2, 3))
 
 
-@drawn("ReLU")
+@drawn("elements", "ReLU")
 def _relu(draw: st.DrawFn, name: str) -> Spec:
     bounds = {
         "max_value": pick(draw, None, 0.0, 0.3, 1.0),
@@ -202,17 +207,17 @@ def _relu(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, bounds, pick(draw, 1, 2, 3))
 
 
-@drawn("LeakyReLU")
+@drawn("elements", "LeakyReLU")
 def _leaky(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"alpha": pick(draw, 0.0, 0.1, 0.3, 0.25, 2.0)}, pick(draw, 1, 2, 3))
 
 
-@drawn("Softmax")
+@drawn("elements", "Softmax")
 def _softmax(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {}, pick(draw, 1, 2, 3))
 
 
-@drawn("MaxPooling2D", "AveragePooling2D")
+@drawn("windows", "MaxPooling2D", "AveragePooling2D")
 def _pooling2d(draw: st.DrawFn, name: str) -> Spec:
     arguments = {
         "pool_size": sizes(draw),
@@ -222,7 +227,7 @@ def _pooling2d(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, arguments, 3)
 
 
-@drawn("MaxPooling1D", "AveragePooling1D")
+@drawn("windows", "MaxPooling1D", "AveragePooling1D")
 def _pooling1d(draw: st.DrawFn, name: str) -> Spec:
     arguments = {
         "pool_size": size(draw),
@@ -233,28 +238,32 @@ def _pooling1d(draw: st.DrawFn, name: str) -> Spec:
 
 
 @drawn(
-    "GlobalAveragePooling1D", "GlobalMaxPooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"
+    "windows",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D",
 )
 def _global(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"keepdims": draw(st.booleans())}, 2 if name.endswith("1D") else 3)
 
 
-@drawn("UpSampling2D")
+@drawn("movement", "UpSampling2D")
 def _upsampling(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"size": sizes(draw)}, 3)
 
 
-@drawn("UpSampling1D")
+@drawn("movement", "UpSampling1D")
 def _upsampling1d(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"size": size(draw)}, 2)
 
 
-@drawn("RepeatVector")
+@drawn("movement", "RepeatVector")
 def _repeat(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"n": size(draw)}, 1)
 
 
-@drawn("Permute")
+@drawn("movement", "Permute")
 def _permute(draw: st.DrawFn, name: str) -> Spec:
     rank = pick(draw, 1, 2, 3)
     return Spec(name, {"dims": draw(st.permutations(range(1, rank + 1)))}, rank)
@@ -266,55 +275,55 @@ def _edges(draw: st.DrawFn, most: int) -> Any:
     return draw(st.one_of(edge, pairs, st.tuples(pairs, pairs)))
 
 
-@drawn("ZeroPadding2D")
+@drawn("movement", "ZeroPadding2D")
 def _padding(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"padding": _edges(draw, 2)}, 3)
 
 
-@drawn("ZeroPadding1D")
+@drawn("movement", "ZeroPadding1D")
 def _padding1d(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"padding": pick(draw, size(draw), (size(draw), 0), (0, size(draw)))}, 2)
 
 
-@drawn("Cropping2D")
+@drawn("movement", "Cropping2D")
 def _cropping(draw: st.DrawFn, name: str) -> Spec:
     # No side of an image is shorter than 3.
     return Spec(name, {"cropping": _edges(draw, 1)}, 3)
 
 
-@drawn("Cropping1D")
+@drawn("movement", "Cropping1D")
 def _cropping1d(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"cropping": pick(draw, 0, 1, (0, 2), (2, 0), (1, 1))}, 2)
 
 
-@drawn("Flatten")
+@drawn("movement", "Flatten")
 def _flatten(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {}, pick(draw, 1, 2, 3))
 
 
-@drawn("Reshape")
+@drawn("movement", "Reshape")
 def _reshape(draw: st.DrawFn, name: str) -> Spec:
     # The sizes of the drawn images are even, see `shapes`.
     return Spec(name, {"target_shape": pick(draw, (-1,), (2, -1), (-1, 2), (1, -1, 2))}, 3)
 
 
-@drawn("Dropout")
+@drawn("movement", "Dropout")
 def _dropout(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"rate": 0.5}, pick(draw, 1, 2, 3))
 
 
-@drawn("SpatialDropout1D", "SpatialDropout2D")
+@drawn("movement", "SpatialDropout1D", "SpatialDropout2D")
 def _spatial_dropout(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"rate": 0.5}, 2 if name.endswith("1D") else 3)
 
 
-@drawn("Add", "Multiply", "Average", "Maximum", "Minimum", "Subtract")
+@drawn("merges", "Add", "Multiply", "Average", "Maximum", "Minimum", "Subtract")
 def _merge(draw: st.DrawFn, name: str) -> Spec:
     operands = 2 if name == "Subtract" else pick(draw, 2, 3)
     return Spec(name, {}, pick(draw, 1, 2, 3), operands)
 
 
-@drawn("Concatenate")
+@drawn("merges", "Concatenate")
 def _concatenate(draw: st.DrawFn, name: str) -> Spec:
     rank = pick(draw, 1, 2, 3)
     axis = pick(draw, *range(1, rank + 1), *range(-rank, 0))

@@ -1,0 +1,85 @@
+"""How processes that compute are written."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calocc.codegen.vitis.cpp import Struct, fixed_type
+from calocc.codegen.vitis.emitter import Emitter, Weights, emits, static_function
+from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
+from calocc.dialects.dataflow.depthwise import DepthwiseOp
+from calocc.dialects.qnn.pool import Pooling
+
+LUTRAM_BITS = 1 << 13
+"""Weight memories per PE up to this size go to LUTs: a block RAM holds 18 Kib."""
+
+
+@emits(MatvecOp)
+def _matvec(state: Emitter, op: MatvecOp) -> None:
+    n, m = op.weights.shape
+    simd, pe = op.simd, op.pe
+    config = state.config(op).define(n_vectors=op.positions, n_in=n, n_out=m)
+    weights = folded_weights(op.weights.numpy(), pe, simd)
+    _weighted(state, op, config, weights, weights[0].size)
+
+
+def _weighted(
+    state: Emitter,
+    op: MatvecOp | DepthwiseOp,
+    config: Struct,
+    mantissas: NDArray[np.int64],
+    bank: int,
+) -> None:
+    """What processes with weights have in common; each memory holds `bank` weights."""
+    format = op.weight_type.format
+    name, type = f"w{state.index}", f"weight{state.index}_t"
+    weights = Weights(name, type, fixed_type(format), mantissas.shape, mantissas, format.frac)
+    state.firmware.weights.append(weights)
+    config.alias(weight_t=type, accum_t=fixed_type(op.accumulator))
+    storage = "lutram" if bank * format.width <= LUTRAM_BITS else "bram"
+    config.add([f"static const nnet::storage weight_storage = nnet::storage::{storage};"])
+    state.epilogue(op, config, op.epilogue)
+    state.call(op, name)
+
+
+@emits(DepthwiseOp)
+def _depthwise(state: Emitter, op: DepthwiseOp) -> None:
+    taps, channels, multiplier = op.weights.shape
+    config = state.config(op).define(
+        n_positions=op.positions, n_taps=taps, n_chan=channels, multiplier=multiplier
+    )
+    weights = op.weights.numpy().reshape(-1, op.outputs[0].width)
+    _weighted(state, op, config, weights, weights.size)
+
+
+def folded_weights(weights: NDArray[np.int64], pe: int, simd: int) -> NDArray[np.int64]:
+    """(N, M) in the order of the kernel: [pe][nf * SF + sf][simd], N = SF * simd, M = NF * pe."""
+    n, m = weights.shape
+    blocks = weights.reshape(n // simd, simd, m // pe, pe)
+    return blocks.transpose(3, 2, 0, 1).reshape(pe, -1, simd)
+
+
+@emits(ReduceOp)
+def _reduce(state: Emitter, op: ReduceOp) -> None:
+    accumulator = fixed_type(op.accumulator)
+    config = state.config(op).define(n_positions=op.outer, n_taps=op.taps, n_chan=op.channels)
+    config.alias(accum_t=accumulator)
+    greater = "x > acc ? accum_t(x) : acc"
+    body = greater if op.kind.data is Pooling.MAX else "acc + x"
+    element = f"{state.stream(op.x).type}::value_type"
+    config.add(
+        [f"static accum_t combine(const accum_t &acc, const {element} &x) {{ return {body}; }}"]
+    )
+    state.epilogue(op, config, op.epilogue)
+    state.call(op)
+
+
+@emits(MapOp)
+def _map(state: Emitter, op: MapOp) -> None:
+    shape = op.outputs[0].shape
+    config = state.config(op).define(n_beats=op.outputs[0].beats, n_chan=shape[-1])
+    arguments = [f"{state.stream(a).type}::value_type" for a in op.args]
+    out = f"{state.stream(op.result).type}::value_type"
+    config.add([static_function("apply", out, arguments, op.epilogue, op.width)])
+    state.call(op)

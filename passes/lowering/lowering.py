@@ -1,0 +1,357 @@
+"""What rebuilds a function on fixed-point numbers, and the registry of rules for layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import IntegerAttr, i64
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Operation, SSAValue
+
+from calocc.compiler.ports import (
+    Port,
+)
+from calocc.dialects.fixed.format import Overflow, Rounding
+from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.fixed.types import MAX_WIDTH
+from calocc.dialects.qnn.constant import ConstantOp
+from calocc.dialects.qnn.elementwise import ElementwiseOp, ExactElementwiseOp, MultiplyOp
+from calocc.dialects.qnn.function import FunctionOp
+from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, shape_of
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.step import LookupOp, ThresholdOp
+from calocc.passes.lowering.chain import Chain, Oriented, Stage, fit
+from calocc.passes.lowering.constants import (
+    FLOAT32_BITS,
+    FixedConstant,
+    exact_constant,
+    exact_width,
+)
+from calocc.passes.lowering.errors import (
+    DataDependent,
+    InputWithoutFormat,
+    NeedsQuantizer,
+    NoCommonGrid,
+    TooManySteps,
+    TooWide,
+    UnquantizedConstant,
+)
+
+Mantissas = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+MOST_THRESHOLDS = 255
+LARGEST_TABLE = 1 << 16
+
+
+@dataclass
+class Lowering:
+    """Rebuilds one function, op by op, on fixed-point numbers."""
+
+    function: FuncOp
+    block: Block = field(default_factory=Block)
+    values: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+    bounds: dict[SSAValue, Interval] = field(default_factory=dict[SSAValue, Interval])
+    done: set[Operation] = field(default_factory=set[Operation])
+
+    def run(self, inputs: Sequence[Port]) -> list[Port]:
+        """Fill the new block; return the inputs with their formats."""
+        ports = [self.input(*pair) for pair in zip(self.function.args, inputs, strict=True)]
+        for op in self.function.body.block.ops:
+            if op not in self.done:
+                self.lower(op)
+        return ports
+
+    def input(self, argument: SSAValue, port: Port) -> Port:
+        """Give an input the format of the quantizer that follows it; the host quantizes."""
+        quantizes = [use.operation for use in argument.uses]
+        first = quantizes[0] if quantizes else None
+        if not isinstance(first, QuantizeOp) or any(
+            not isinstance(q, QuantizeOp) or q.quantizer != first.quantizer for q in quantizes
+        ):
+            raise InputWithoutFormat(port.name)
+        assert first.quantizer is not None
+        quantizer = first.quantizer.quantizer
+        if quantizer.format is None or quantizer.rule is None:
+            raise InputWithoutFormat(port.name)
+        type = fixed_tensor(port.shape, quantizer.format)
+        new = self.block.insert_arg(type, len(self.block.args))
+        new.name_hint = argument.name_hint
+        anything = Interval.of_format(quantizer.format, port.shape)
+        self.bounds[new] = anything.quantize(quantizer.format, *quantizer.rule)
+        for quantize in quantizes:
+            self.values[quantize.results[0]] = new
+            self.done.add(quantize)
+        return Port(port.name, port.shape, quantizer.format, *quantizer.rule)
+
+    def lower(self, op: Operation) -> None:
+        """Lower one op, or the chain that begins with it."""
+        if isinstance(op, ReturnOp):
+            self.block.add_op(ReturnOp(*(self.operand(o) for o in op.operands)))
+        elif rule := next((r for kind, r in RULES if isinstance(op, kind)), None):
+            rule(self, op)
+        elif isinstance(op, QnnOp) and not self.is_constant(op.result):
+            if self.is_exact(op):
+                self.exact(op)
+            else:
+                self.chain(op)
+
+    # Constants are lowered where they are used, since the use decides how.
+
+    def is_constant(self, value: SSAValue) -> bool:
+        """Whether a value of the real function is a constant, perhaps quantized."""
+        owner = value.owner
+        if isinstance(owner, QuantizeOp):
+            return self.is_constant(owner.x)
+        return isinstance(owner, ConstantOp)
+
+    def constant_values(self, value: SSAValue) -> Reals:
+        """The reals that a constant value holds."""
+        owner = value.owner
+        if isinstance(owner, QuantizeOp):
+            return owner.evaluate_real(self.constant_values(owner.x))
+        assert isinstance(owner, ConstantOp)
+        return owner.evaluate_real()
+
+    def operand(self, value: SSAValue) -> SSAValue:
+        """The fixed-point value for an operand; constants become exact constants."""
+        if value in self.values:
+            return self.values[value]
+        owner = value.owner
+        assert isinstance(owner, QnnOp)
+        reals = self.constant_values(value)
+        if (width := exact_width(reals)) > FLOAT32_BITS:
+            raise UnquantizedConstant(_consumer(value), width)
+        self.values[value] = self.constant(exact_constant(reals), owner.layer_name)
+        return self.values[value]
+
+    def constant(self, constant: FixedConstant, layer: str) -> SSAValue:
+        """Add a constant."""
+        op = ConstantOp.fixed(constant.mantissas, constant.format, layer)
+        return self.add(op, Interval.constant(constant.mantissas, constant.frac))
+
+    def add(self, op: QnnOp, bounds: Interval) -> SSAValue:
+        """Append an op whose results lie in `bounds`."""
+        self.block.add_op(op)
+        self.bounds[op.result] = bounds.compact()
+        return op.result
+
+    # Exact ops.
+
+    def is_exact(self, op: QnnOp) -> bool:
+        """Whether all constants have few bits and the op loses none but by a plain cast."""
+        if isinstance(op, QuantizeOp):
+            assert op.quantizer is not None
+            return op.quantizer.quantizer.rule is not None
+        if isinstance(op, FunctionOp):
+            return False
+        constants = [o for o in op.operands if self.is_constant(o)]
+        return not isinstance(op, ElementwiseOp) or all(
+            exact_width(self.constant_values(c)) <= FLOAT32_BITS for c in constants
+        )
+
+    def exact(self, op: QnnOp) -> None:
+        """Lower one op on exact operands."""
+        if isinstance(op, QuantizeOp):
+            self.values[op.result] = self.cast(op, self.operand(op.x))
+        else:
+            operands = [self.operand(o) for o in op.operands]
+            self.values[op.result] = self.apply(op, operands)
+
+    def apply(self, op: QnnOp, operands: Sequence[SSAValue]) -> SSAValue:
+        """The op on fixed-point operands, in the format that its interval needs."""
+        try:
+            bounds = op.interval(*(self.bounds[o] for o in operands))
+        except OverflowError:
+            raise TooWide(op.layer_name) from None
+        format = format_of(operands[0]) if op.keeps_format else bounds.format()
+        if format.width > MAX_WIDTH:
+            raise TooWide(op.layer_name)
+        new = type(op).create(
+            operands=operands,
+            result_types=[fixed_tensor(shape_of(op.result), format)],
+            properties=dict(op.properties),
+        )
+        new.results[0].name_hint = op.result.name_hint
+        return self.add(new, bounds)
+
+    def cast(self, op: QuantizeOp, x: SSAValue) -> SSAValue:
+        """A plain quantizer as a cast; nothing where it would change no value."""
+        assert op.quantizer is not None
+        quantizer = op.quantizer.quantizer
+        assert quantizer.format is not None
+        assert quantizer.rule is not None
+        if format_of(x) == quantizer.format and self.unchanged(x, quantizer.rule):
+            return x
+        new = QuantizeOp.fixed(x, quantizer.format, *quantizer.rule, layer=op.layer_name)
+        new.result.name_hint = op.result.name_hint
+        return self.add(new, self.bounds[x].quantize(quantizer.format, *quantizer.rule))
+
+    def unchanged(self, x: SSAValue, rule: tuple[Rounding, Overflow]) -> bool:
+        """Whether a cast of `x` to its own format changes no value (a symmetric one may)."""
+        bounds = self.bounds[x]
+        cast = bounds.quantize(format_of(x), *rule)
+        return np.array_equal(cast.lo, bounds.lo) and np.array_equal(cast.hi, bounds.hi)
+
+    # Chains of real functions.
+
+    def chain(self, op: QnnOp) -> None:
+        """Lower the element-wise ops from `op` to the next quantizer together."""
+        chain = self.collect(op)
+        x = self.operand(self.variable(op))
+        if chain is None:
+            self.unproved(op, x)
+            return
+        bounds = self.bounds[x].broadcast(shape_of(x)).collapse()
+        oriented = None
+        if chain.monotone:
+            oriented = Oriented.of(chain.reference, bounds.lo, bounds.hi)
+        if chain.computable:
+            self.values[chain.last.result] = self.computed(chain, x, oriented)
+        else:
+            self.values[chain.last.result] = self.stored(chain, x, oriented)
+        self.done |= {stage.op for stage in chain.stages} | {chain.last}
+
+    def variable(self, op: QnnOp) -> SSAValue:
+        """The first operand that is not constant."""
+        return next(o for o in op.operands if not self.is_constant(o))
+
+    def collect(self, op: QnnOp) -> Chain | None:
+        """The chain that starts with `op`; None if it meets no quantizer."""
+        stages: list[Stage] = []
+        link: Operation = op
+        frac = format_of(self.operand(self.variable(op))).frac
+        while isinstance(link, ExactElementwiseOp | FunctionOp):
+            constants = [o for o in link.operands if self.is_constant(o)]
+            if len(constants) != len(link.operands) - 1 or self.is_constant(link.operands[0]):
+                return None
+            values = [self.constant_values(c) for c in constants]
+            if shape_of(link.result) != shape_of(link.operands[0]) or not _per_channel(values):
+                return None
+            stages.append(Stage(link, tuple(v.reshape(-1) for v in values)))
+            user = link.result.get_user_of_unique_use()
+            if user is None:
+                return None
+            link = user
+        if not isinstance(link, QuantizeOp) or link.quantizer is None:
+            return None
+        quantizer = link.quantizer.quantizer
+        if quantizer.data_dependent:
+            raise DataDependent(link.layer_name, str(quantizer))
+        if quantizer.format is None:
+            raise NoCommonGrid(link.layer_name, str(quantizer))
+        return Chain(tuple(stages), link, frac)
+
+    def computed(self, chain: Chain, x: SSAValue, oriented: Oriented | None) -> SSAValue:
+        """The chain as arithmetic with the narrowest constants; thresholds where none are exact."""
+        try:
+            bits, differing = fit(chain, oriented) if oriented else (FLOAT32_BITS, None)
+            rounded = chain.constants(bits)
+        except OverflowError:
+            raise TooWide(chain.last.layer_name) from None
+        if oriented and differing and oriented.steps.count <= MOST_THRESHOLDS:
+            return self.thresholds(chain, x, oriented)
+        for stage, constants in zip(chain.stages, rounded, strict=True):
+            own = [self.constant(c, stage.op.layer_name) for c in constants]
+            x = self.apply(stage.op, [x, *own])
+        result = self.cast(chain.last, x)
+        return _noted(result, chain, oriented, differing)
+
+    def stored(self, chain: Chain, x: SSAValue, oriented: Oriented | None) -> SSAValue:
+        """The chain as thresholds or as a table."""
+        if oriented is not None and oriented.steps.count <= MOST_THRESHOLDS:
+            return self.thresholds(chain, x, oriented)
+        lo, hi = int(self.bounds[x].lo.min()), int(self.bounds[x].hi.max())
+        if hi - lo >= LARGEST_TABLE:
+            raise TooManySteps(chain.last.layer_name, hi - lo + 1, LARGEST_TABLE)
+        format = chain.quantizer.format
+        assert format is not None
+        points = np.arange(lo, hi + 1)[:, None].repeat(shape_of(x)[-1], axis=1)
+        columns = chain.reference(points)
+        if (columns != columns[:, :1]).any():
+            first = chain.stages[0].op
+            raise NeedsQuantizer(first.layer_name, first.name.partition(".")[2])
+        op = LookupOp(x, columns[:, 0], lo, format, chain.last.layer_name)
+        return _noted(self.add(op, op.interval(self.bounds[x])), chain, oriented, 0)
+
+    def thresholds(self, chain: Chain, x: SSAValue, oriented: Oriented) -> SSAValue:
+        """The chain as thresholds, which are always exact."""
+        layer = chain.last.layer_name
+        if (oriented.sign < 0).any():
+            sign = self.constant(FixedConstant.holding(oriented.sign, 0), layer)
+            turn = MultiplyOp((x, sign), layer=layer)
+            x = self.apply(turn, [x, sign])
+            turn.erase()  # or else it stays a user of x
+        rows = oriented.steps.first.T
+        if (rows == rows[:1]).all():
+            rows = rows[:1]
+        format = chain.quantizer.format
+        assert format is not None
+        op = ThresholdOp(x, rows, oriented.steps.base, format, layer)
+        return _noted(self.add(op, op.interval(self.bounds[x])), chain, oriented, 0)
+
+    def unproved(self, op: QnnOp, x: SSAValue) -> None:
+        """A real affine that no quantizer follows: constants as wide as float32 has them."""
+        if not isinstance(op, ExactElementwiseOp) or self.is_constant(op.operands[0]):
+            raise NeedsQuantizer(op.layer_name, op.name.partition(".")[2])
+        stage = Stage(op, tuple(self.constant_values(c) for c in op.operands[1:]))
+        constants = stage.rounded(format_of(x).frac, FLOAT32_BITS)
+        own = [self.constant(c, op.layer_name) for c in constants]
+        result = self.apply(op, [x, *own])
+        _note(result, "rounded_to_bits", FLOAT32_BITS)
+        self.values[op.result] = result
+
+
+Op = TypeVar("Op", bound=QnnOp)
+Rule = Callable[[Lowering, Operation], None]
+RULES: list[tuple[type[QnnOp], Rule]] = []
+
+
+def lowers(
+    kind: type[Op],
+) -> Callable[[Callable[[Lowering, Op], None]], Callable[[Lowering, Op], None]]:
+    """Register how ops of a class are lowered that are neither exact nor part of a chain."""
+
+    def register(rule: Callable[[Lowering, Op], None]) -> Callable[[Lowering, Op], None]:
+        def guarded(lowering: Lowering, op: Operation) -> None:
+            assert isinstance(op, kind)
+            rule(lowering, op)
+
+        RULES.append((kind, guarded))
+        return rule
+
+    return register
+
+
+def _per_channel(constants: Sequence[Reals]) -> bool:
+    """Whether each constant is one value, or one for each channel."""
+    return all(c.size in (1, *c.shape[-1:]) for c in constants)
+
+
+def _consumer(value: SSAValue) -> str:
+    user = next(iter(value.uses)).operation
+    return user.layer_name if isinstance(user, QnnOp) else user.name
+
+
+def _noted(
+    result: SSAValue, chain: Chain, oriented: Oriented | None, differing: int | None
+) -> SSAValue:
+    """Note on the op what is known about its equality with the float64 reference.
+
+    `differing_points` is there if every reachable operand was looked at, over `points` of them.
+    """
+    if oriented is not None and differing is not None:
+        points = int((oriented.steps.hi - oriented.steps.lo + 1).sum())
+        _note(result, "points", points)
+        _note(result, "differing_points", differing)
+    return result
+
+
+def _note(result: SSAValue, name: str, number: int) -> None:
+    """Note a number on the op behind a result, for the report."""
+    assert isinstance(result.owner, Operation)
+    result.owner.attributes[name] = IntegerAttr(number, i64)

@@ -1,0 +1,43 @@
+"""How a softmax is lowered: an integer recipe with a table of exponentials."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calocc.dialects.fixed.format import Format, Overflow, Rounding
+from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.qnn.op import fixed_tensor, format_of, shape_of
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.softmax import SoftmaxOp
+from calocc.passes.lowering.lowering import Lowering, lowers
+
+Mantissas = NDArray[np.int64]
+
+SOFTMAX_FRAC = 8
+"""Fraction bits of a softmax operand: its table then has 13.3 * 2^8 entries at most."""
+SOFTMAX_OUT = Format(signed=False, width=16, integer=0)
+EXP_BITS = 18
+
+
+@lowers(SoftmaxOp)
+def softmax(lowering: Lowering, op: SoftmaxOp) -> None:
+    """The integer recipe with a table of exponentials; its operand keeps 8 fraction bits."""
+    x = lowering.operand(op.x)
+    if format_of(x).frac > SOFTMAX_FRAC:
+        integer = format_of(x).integer + 1
+        format = Format(format_of(x).signed, integer + SOFTMAX_FRAC, integer)
+        modes = Rounding.RND_CONV, Overflow.SAT
+        narrow = QuantizeOp.fixed(x, format, *modes, layer=op.layer_name)
+        x = lowering.add(narrow, lowering.bounds[x].quantize(format, *modes))
+    table = exponentials(format_of(x).frac, lowering.bounds[x])
+    result = fixed_tensor(shape_of(op.result), SOFTMAX_OUT)
+    new = SoftmaxOp(x, table, result, op.layer_name)
+    lowering.values[op.result] = lowering.add(new, new.interval(lowering.bounds[x]))
+
+
+def exponentials(frac: int, bounds: Interval) -> Mantissas:
+    """round(2^18 * exp(-i * 2^-frac)) for i = 0, 1, ... up to the first 0 or the largest i."""
+    span = int(bounds.hi.max()) - int(bounds.lo.min())
+    last = min(span, int(np.ceil((EXP_BITS + 1) * np.log(2) * 2.0**frac)))
+    return np.rint(np.exp(-np.arange(last + 1) * 2.0**-frac) * 2**EXP_BITS).astype(np.int64)
