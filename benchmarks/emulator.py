@@ -1,51 +1,112 @@
-"""Events per second of the exact emulator on DeepCalo.
+"""Events per second on DeepCalo: the exact emulator, Keras in float, QKeras, and the csim.
 
-Run from the root of the repository: `python -m benchmarks.emulator`.
+Run from the root of the repository: `python -m benchmarks.emulator`. The float network is the
+same one with every quantizer replaced by `linear`; Keras runs as a compiled `tf.function`.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from inspect import signature
+from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
+from examples.deepcalo.layers import LAYERS
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 import calocc
-from benchmarks.models import DEEPCALO
+from benchmarks.models import ROOT
+from calocc.runtime.reference import load_keras_model, reference_modules
 
 BATCHES = (1, 64, 1024)
+FILES = {"image": "test_data.npz", "full": "test_data_full.npz"}
+CSIM_EVENTS = 8
+SHAPE_KEYS = ("kernel_size", "dilation_rate", "use_bias", "depth_multiplier", "data_format")
+LINEAR = {"activation": "linear"}
+Inputs = dict[str, NDArray[Any]]
 
 
-def seconds(design: calocc.Design, events: NDArray[np.float32], repeat: int) -> float:
-    """The median time of one `predict`."""
+def rate(run: Callable[[Inputs], object], events: Inputs, repeat: int) -> float:
+    """Events per second: the median of some runs after a first one."""
+    run(events)
     times: list[float] = []
     for _ in range(repeat):
         started = perf_counter()
-        design.predict(events)
+        run(events)
         times.append(perf_counter() - started)
-    return median(times)
+    return len(next(iter(events.values()))) / median(times)
+
+
+def keras_function(path: Path, quantized: bool) -> Callable[[Inputs], object]:
+    """The Keras model as a compiled function of arrays by input name."""
+    modules = reference_modules()
+    model = load_keras_model(path, LAYERS)
+    if not quantized:
+        model = _unquantized(modules.keras, model)
+
+    def infer(arrays: list[NDArray[Any]]) -> Any:
+        return model(arrays, training=False)
+
+    function = modules.tensorflow.function(infer)
+    return lambda events: function([events[name] for name in model.input_names])
+
+
+def _unquantized(keras: Any, model: Any) -> Any:
+    """The model with QKeras layers as their Keras namesakes and activations as they are."""
+
+    def plain(layer: Any) -> Any:
+        name, config = type(layer).__name__, layer.get_config()
+        if name == "QActivation":
+            return keras.layers.Activation("relu" if "relu" in str(layer.activation) else "linear")
+        if not name.startswith("Q"):
+            kind: Any = type(layer)
+            return kind.from_config(config)
+        # A batch normalisation is folded into the layer by anyone who deploys the network.
+        kind = getattr(keras.layers, name[1:].removesuffix("Batchnorm"))
+        known = {k for k in signature(kind.__init__).parameters if "_" not in k or k in SHAPE_KEYS}
+        return kind.from_config({k: v for k, v in config.items() if k in known} | LINEAR)
+
+    return keras.models.clone_model(model, clone_function=plain)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Print a table for each network."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=3, help="runs of each batch (%(default)s)")
     options = parser.parse_args(arguments)
-    table = Table("-O", *(f"batch {b}" for b in BATCHES), title="DeepCalo events per second")
-    for level in range(4):
-        design = calocc.compile(DEEPCALO.path, level)
-        design.predict(DEEPCALO.events()[:1])
+    for name, data in FILES.items():
+        path = ROOT / "examples" / "deepcalo" / f"deepcalo_{name}.h5"
+        with np.load(path.parent / data) as file:
+            events: Inputs = {k: file[k] for k in file.files}
+        design = calocc.compile(path)
+        given = {p.name: events[p.name].astype(np.float32) for p in design.inputs}
+        Console().print(table(name, path, design, given, options.repeat))
+
+
+def table(name: str, path: Path, design: calocc.Design, given: Inputs, repeat: int) -> Table:
+    """Rates of all engines for one network."""
+    engines: dict[str, Callable[[Inputs], object]] = {
+        "emulator": lambda x: design.predict(x),
+        "emulator, 1 thread": lambda x: design.predict(x, threads=1),
+        "TensorFlow float": keras_function(path, quantized=False),
+        "QKeras": keras_function(path, quantized=True),
+    }
+    result = Table("engine", *(f"batch {b}" for b in BATCHES), title=f"{name}: events per second")
+    for engine, run in engines.items():
         rates = [
-            batch / seconds(design, np.resize(DEEPCALO.events(), (batch, 56, 11, 4)), repeat)
-            for batch, repeat in zip(BATCHES, (10, options.repeat, 1), strict=True)
+            rate(run, {k: np.resize(x, (batch, *x.shape[1:])) for k, x in given.items()}, repeat)
+            for batch in BATCHES
         ]
-        table.add_row(str(level), *(f"{rate:.0f}" for rate in rates))
-    Console().print(table)
+        result.add_row(engine, *(f"{r:.0f}" for r in rates))
+    few = {k: x[:CSIM_EVENTS] for k, x in given.items()}
+    result.add_row("csim", f"{rate(design.csim().predict, few, 1):.0f}", "", "")
+    return result
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,15 +38,15 @@ from calocc.compiler.settings import Settings, parse_settings
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import Balance
-from calocc.runtime.emulator import execute
 
 if TYPE_CHECKING:
     from calocc.runtime.csim import Csim
+    from calocc.runtime.native.plan import Plan
 
 Prediction = NDArray[np.float64] | list[NDArray[np.float64]]
 
 STAGES = ("qnn", "fixed", "dataflow")
-EVENTS_AT_ONCE = 16
+EVENTS_AT_ONCE = 32
 """Events per pass through the emulator: bounds its memory at full speed."""
 
 
@@ -61,6 +62,25 @@ class Options:
     settings: tuple[str, ...] = ()
     weights: Path | None = None
     """The weights of a model that is given as a JSON architecture."""
+
+
+@dataclass(eq=False)
+class NoSuchLevel(CaloccError):
+    """An optimisation level that does not exist."""
+
+    level: int
+
+    @property
+    def where(self) -> str:
+        return "opt_level"
+
+    @property
+    def what(self) -> str:
+        return f"there is no level {self.level}"
+
+    @property
+    def hint(self) -> str:
+        return f"choose one of {', '.join(map(str, DATAFLOW))}"
 
 
 @dataclass(frozen=True)
@@ -93,6 +113,7 @@ class Design:
     name: str
     module: ModuleOp
     report: Json
+    _plan: Plan | None = field(default=None, init=False)
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -104,16 +125,27 @@ class Design:
         """The outputs in order."""
         return output_ports(self.module)
 
-    def predict(self, x: Inputs) -> Prediction:
+    def plan(self) -> Plan:
+        """The exact emulator's steps, compiled where there is a C++ compiler; made once."""
+        from calocc.runtime.native.plan import Plan
+
+        if self._plan is None:
+            self._plan = Plan.of(self.module)
+        return self._plan
+
+    def predict(self, x: Inputs, threads: int | None = None) -> Prediction:
         """Run events through the exact emulator.
 
-        `x` is an array (events, *shape), or a list or dictionary of them for several inputs.
+        `x` is an array (events, *shape), or a list or dictionary of them for several inputs;
+        `threads` bounds the threads (default: all processors that this process may use).
         Returns float64, an array for one output and a list for several. Raises BadInput.
         """
         arrays = arrays_for(self.inputs, x)
         mantissas = [to_mantissas(p, a) for p, a in zip(self.inputs, arrays, strict=True)]
+        workers = threads or len(os.sched_getaffinity(0))
+        plan = self.plan()
         chunks = [
-            execute(self.module, [m[k : k + EVENTS_AT_ONCE] for m in mantissas])
+            plan.run([m[k : k + EVENTS_AT_ONCE] for m in mantissas], workers)
             for k in range(0, max(len(arrays[0]), 1), EVENTS_AT_ONCE)
         ]
         results = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
@@ -177,6 +209,8 @@ class Compilation:
 
     def stage(self, name: str) -> ModuleOp:
         """The module at the end of one of `STAGES`."""
+        if self.options.opt_level not in DATAFLOW:
+            raise NoSuchLevel(self.options.opt_level)
         settings = parse_settings(self.options.settings, self.options.opt_level)
         module = self._import(settings)
         runner = Runner(new_context(), self.seconds, self.watch)

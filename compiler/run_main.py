@@ -25,10 +25,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("--out", metavar="Y.npz", type=Path, required=True, help="one array per output, by name")
     add("--on", choices=["emulator", "csim"], default="emulator",
         help="exact emulator, or the generated C++ (default %(default)s)")  # fmt: skip
+    add("--threads", type=int, help="threads of the emulator (default: all processors)")
     return parser
 
 
-def predict(design: Design, directory: Path, on: str, data: Path) -> dict[str, NDArray[np.float64]]:
+def predict(
+    design: Design, directory: Path, on: str, data: Path, threads: int | None = None
+) -> dict[str, NDArray[np.float64]]:
     """The outputs by name; raise CaloccError."""
     arrays = load_arrays(data)
     if on == "csim":
@@ -36,7 +39,7 @@ def predict(design: Design, directory: Path, on: str, data: Path) -> dict[str, N
 
         result = open_csim(directory, design).predict(arrays)
     else:
-        result = design.predict(arrays)
+        result = design.predict(arrays, threads)
     results = result if isinstance(result, list) else [result]
     return dict(zip((p.name for p in design.outputs), results, strict=True))
 
@@ -45,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Run as the command line says; raise CaloccError."""
     design = load(arguments.directory)
     started = perf_counter()
-    outputs = predict(design, arguments.directory, arguments.on, arguments.data)
+    outputs = predict(design, arguments.directory, arguments.on, arguments.data, arguments.threads)
     seconds = perf_counter() - started
     save_arrays(arguments.out, outputs)
     events = len(next(iter(outputs.values())))

@@ -16,6 +16,7 @@ from calocc.compiler.keras.layers import (
     activation,
     deepcalo,
     depthwise,
+    einsum,
     linear,
     merge,
     movement,
@@ -34,7 +35,7 @@ from calocc.compiler.keras.reader import read_model
 from calocc.compiler.ports import Port, set_ports
 from calocc.dialects.qnn.op import real_tensor, shape_of
 
-BUILT_IN = (activation, deepcalo, depthwise, linear, merge, movement, structure)
+BUILT_IN = (activation, deepcalo, depthwise, einsum, linear, merge, movement, structure)
 """Modules whose import fills the registry."""
 
 

@@ -47,7 +47,7 @@ def quantize(mantissa: Ints, frac: int, to: Format, rounding: Rounding, overflow
     if overflow is Overflow.WRAP:
         return _wrap(_shift_left(rounded, gain), to)
     if gain == 0 and overflow is not Overflow.SAT_ZERO:
-        return np.asarray(np.clip(rounded, _least(to, overflow), to.max_mantissa))
+        return np.asarray(np.clip(rounded, least_mantissa(to, overflow), to.max_mantissa))
     under, over = _outside(rounded, gain, to)
     inside = _shift_left(np.where(under | over, np.int64(0), rounded), gain)
     return _saturate(inside, under, over, to, overflow)
@@ -135,7 +135,7 @@ def _require_finite(x: Reals) -> None:
         raise ValueError("infinities and NaN have no fixed-point value")
 
 
-def _least(to: Format, overflow: Overflow) -> int:
+def least_mantissa(to: Format, overflow: Overflow) -> int:
     """The least mantissa that a saturating overflow mode returns."""
     symmetric = overflow is Overflow.SAT_SYM and to.signed and to.width > 1
     return -to.max_mantissa if symmetric else to.min_mantissa
@@ -219,7 +219,7 @@ def _saturate(
     """Mantissas in range from `inside`, which holds 0 wherever `under` or `over` is set."""
     if overflow is Overflow.SAT_ZERO:
         return inside
-    least = np.int64(_least(to, overflow))
+    least = np.int64(least_mantissa(to, overflow))
     result = np.where(over, np.int64(to.max_mantissa), np.where(under, least, inside))
     return np.asarray(np.maximum(result, least))
 

@@ -17,7 +17,7 @@ import calocc
 from calocc.codegen.vitis.project import CannotWrite, OccupiedDirectory
 from calocc.codegen.vitis.target import NoSuchFile
 from calocc.compiler.data import BadInput
-from calocc.compiler.design import NotADesign
+from calocc.compiler.design import NoSuchLevel, NotADesign
 from calocc.compiler.devices import UnknownDevice
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput
@@ -55,6 +55,7 @@ SAMPLES: list[CaloccError] = [
     InputMismatchError("model.h5", "it has no input 'x'", "its inputs are image"),
     MalformedNetwork("process 'conv'", "it has no output", "connect it"),
     ModelLoadError("model.h5", "unknown layer"),
+    NoSuchLevel(7),
     NoSuchFile("top.cpp", ("defines.h", "parameters.h")),
     NotADesign("somewhere", "it holds no C++ sources"),
     NotBuildable("conv", "a beat has 5000 bits", "fold it less"),

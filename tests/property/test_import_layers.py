@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import draws_products
 import numpy as np
 import pytest
 from float32_error import Ball, float32_balls
@@ -24,6 +25,9 @@ from calocc.compiler.keras.layers.registry import IMPORTERS
 from calocc.compiler.pipeline import Runner, new_context
 from calocc.runtime.emulator import execute
 from calocc.runtime.reference import predict
+
+DRAWN_IN = (draws_products,)
+"""Modules whose import fills the registry of draws."""
 
 FRONT = "quantized_bits(5,2,alpha=1)"
 BEHIND = (

@@ -1,0 +1,344 @@
+"""The emulator in compiled inner loops: a dataflow module as a list of steps.
+
+Windows are never stored: the product, pooling or weighted sum behind a window reads the image.
+Values are kept in the narrowest integers that hold their format. Whatever has no compiled form
+runs as the op's own `evaluate`, so a plan can run every module, with the same bits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+
+from calocc.compiler.ports import main_function, return_op
+from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
+from calocc.dialects.dataflow.depthwise import DepthwiseOp
+from calocc.dialects.dataflow.process import DataflowOp
+from calocc.dialects.dataflow.routing import (
+    BufferOp,
+    ConcatOp,
+    ForkOp,
+    LanesOp,
+    PadOp,
+    ReshapeOp,
+    UpsampleOp,
+    WindowOp,
+)
+from calocc.dialects.dataflow.slice import SliceOp
+from calocc.dialects.dataflow.stream import stream_of
+from calocc.dialects.fixed.format import Format
+from calocc.dialects.qnn.pool import Pooling
+from calocc.dialects.qnn.windows import Window
+from calocc.runtime.native.library import Geometry, Matvec, Reduction, Stream, library
+from calocc.runtime.native.program import CompiledEpilogue, NotCompiled, compile_epilogue
+
+Array = NDArray[Any]
+Step = Callable[[dict[SSAValue, Array], int], None]
+"""Computes results from operands, with a number of threads."""
+
+MOVERS = (BufferOp, ConcatOp, ForkOp, LanesOp, PadOp, ReshapeOp, SliceOp, UpsampleOp, WindowOp)
+"""Processes whose `evaluate` takes integers of any width."""
+VECTOR, TILE = 16, 3
+"""Padding of inputs and outputs of weights, as in `native.cpp`."""
+SUM_BITS = 32
+
+
+def container(format: Format) -> np.dtype[np.signedinteger]:
+    """The narrowest integer type that holds all mantissas of a format."""
+    bits = format.width + (not format.signed)
+    return np.dtype(np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The steps of a module; `last_uses[k]` are the values that no step after k reads."""
+
+    arguments: tuple[SSAValue, ...]
+    results: tuple[SSAValue, ...]
+    steps: tuple[Step, ...]
+    last_uses: tuple[tuple[SSAValue, ...], ...]
+
+    def run(self, inputs: Sequence[NDArray[np.int64]], threads: int) -> list[NDArray[np.int64]]:
+        """One array of mantissas (B, *shape) per argument; one per result, as `execute` gives.
+
+        Raises IndexError where a lookup leaves its table, which no compiled design does.
+        """
+        values: dict[SSAValue, Array] = {
+            value: np.ascontiguousarray(x, container(stream_of(value).format))
+            for value, x in zip(self.arguments, inputs, strict=True)
+        }
+        for step, dead in zip(self.steps, self.last_uses, strict=True):
+            step(values, threads)
+            for value in dead:
+                del values[value]
+        return [values[value].astype(np.int64) for value in self.results]
+
+    @staticmethod
+    def of(module: ModuleOp) -> Plan:
+        """The plan of a dataflow module."""
+        function = main_function(module)
+        ops = [op for op in function.body.block.ops if isinstance(op, DataflowOp)]
+        steps, sources = _steps([op for op in ops if _consumer(op) is None])
+        results = tuple(return_op(function).operands)
+        return Plan(tuple(function.args), results, steps, _last_uses(sources, results))
+
+
+def _steps(
+    ops: Sequence[DataflowOp],
+) -> tuple[tuple[Step, ...], list[tuple[Sequence[SSAValue], Sequence[SSAValue]]]]:
+    """A step for each op, and what each reads and writes."""
+    steps: list[Step] = []
+    sources: list[tuple[Sequence[SSAValue], Sequence[SSAValue]]] = []
+    for op in ops:
+        operands = [_behind_window(op, o) for o in op.operands]
+        steps.append(_step(op))
+        sources.append((operands, op.results))
+    return tuple(steps), sources
+
+
+def _last_uses(
+    sources: Sequence[tuple[Sequence[SSAValue], Sequence[SSAValue]]],
+    results: Sequence[SSAValue],
+) -> tuple[tuple[SSAValue, ...], ...]:
+    """For each step the values that no later one reads."""
+    needed = set(results)
+    dead: list[tuple[SSAValue, ...]] = []
+    for reads, writes in reversed(sources):
+        own = {*reads, *writes} - needed
+        dead.append(tuple(own))
+        needed |= own
+    return tuple(reversed(dead))
+
+
+def _consumer(op: DataflowOp) -> DataflowOp | None:
+    """The process that reads the image of a window itself, if there is one."""
+    if not isinstance(op, WindowOp):
+        return None
+    user = op.result.get_user_of_unique_use()
+    if isinstance(user, MatvecOp | DepthwiseOp | ReduceOp) and compiles(user):
+        return user
+    return None
+
+
+def _behind_window(op: Operation, value: SSAValue) -> SSAValue:
+    """What a process really reads."""
+    owner = value.owner
+    return owner.x if isinstance(owner, WindowOp) and _consumer(owner) is op else value
+
+
+# ---- which processes are compiled ----------------------------------------------------------------
+
+
+def compiles(op: DataflowOp) -> bool:
+    """Whether a process runs in compiled code."""
+    return library() is not None and _compiled(op) is not None
+
+
+def _step(op: DataflowOp) -> Step:
+    """The compiled step if there is one, else the op's `evaluate`."""
+    if library() is None or (step := _compiled(op)) is None:
+        return _evaluated(op)
+    return step
+
+
+def _compiled(op: DataflowOp) -> Step | None:
+    for kind, build in BUILDERS.items():
+        if isinstance(op, kind):
+            try:
+                return build(op)
+            except NotCompiled:
+                return None
+    return None
+
+
+def _evaluated(op: DataflowOp) -> Step:
+    """The op's own `evaluate`, on int64 unless it only moves elements."""
+    movable = isinstance(op, MOVERS)
+    containers = [container(s.format) for s in op.outputs]
+
+    def step(values: dict[SSAValue, Array], threads: int) -> None:
+        operands = [values[o] if movable else values[o].astype(np.int64) for o in op.operands]
+        for result, array, kind in zip(op.results, op.evaluate(*operands), containers, strict=True):
+            values[result] = np.ascontiguousarray(array, kind)
+
+    return step
+
+
+def _geometry(op: MatvecOp | DepthwiseOp | ReduceOp, channels: int) -> tuple[SSAValue, Geometry]:
+    """What a process reads and how: windows over an image, or rows of pixels side by side.
+
+    `channels` are those of a pixel where there is no window.
+    """
+    owner = op.x.owner
+    if isinstance(owner, WindowOp) and owner.result.get_user_of_unique_use() is op:
+        image, out = stream_of(owner.x).shape, owner.result.type.shape[:2]
+        return owner.x, _over_image(owner.window, image, out, owner.fill.value.data)
+    x, y = stream_of(op.x), op.outputs[0]
+    positions = prod(y.shape[:-1])
+    taps = x.size // positions // channels
+    window = Window(1, taps, (1, taps))
+    return op.x, _over_image(window, (positions, taps, channels), (positions, 1), 0)
+
+
+def _over_image(window: Window, image: Sequence[int], out: Sequence[int], fill: int) -> Geometry:
+    pad = window.padding
+    sizes = (window.height, window.width, *window.strides, 1, 1, pad.top, pad.left)
+    return Geometry(*image, *sizes, *out, fill)
+
+
+def _address(array: Array) -> int:
+    assert array.flags.c_contiguous
+    return array.ctypes.data
+
+
+def _result(values: dict[SSAValue, Array], result: SSAValue, events: int) -> Array:
+    stream = stream_of(result)
+    values[result] = np.empty((events, *stream.shape), container(stream.format))
+    return values[result]
+
+
+def _call(function: Any, *arguments: Any) -> None:
+    if not function(*arguments):
+        raise IndexError("a lookup leaves its table")
+
+
+# ---- products ------------------------------------------------------------------------------------
+
+
+def _matvec(op: MatvecOp) -> Step:
+    """Integer products of 16 x 16 bits in sums of 32."""
+    x, weights = stream_of(op.x), op.weights.numpy()
+    narrow = container(x.format) == np.int16 and container(op.weight_type.format) == np.int16
+    if not narrow or op.accumulator.width + (not op.accumulator.signed) > SUM_BITS:
+        raise NotCompiled("wide products")
+    inputs, outputs = weights.shape
+    epilogue = compile_epilogue(op.epilogue, outputs)
+    packed = np.zeros((_up(outputs, TILE), _up(inputs, VECTOR)), np.int16)
+    packed[:outputs, :inputs] = weights.T
+    source, geometry = _geometry(op, inputs)
+    shift = op.accumulator.frac - op.product_frac
+    kind = container(op.outputs[0].format).itemsize
+    run = _native().calocc_matvec
+
+    def step(values: dict[SSAValue, Array], threads: int) -> None:
+        image = values[source]
+        y = _result(values, op.result, len(image))
+        pixels = y.size // outputs
+        sizes = (inputs, outputs, shift, kind, pixels)
+        arguments = Matvec(_address(image), _address(packed), *sizes, _address(y))
+        _run(run, arguments, geometry, epilogue, threads)
+
+    return step
+
+
+def _up(n: int, to: int) -> int:
+    return -(-n // to) * to
+
+
+def _native() -> ctypes.CDLL:
+    loaded = library()
+    assert loaded is not None
+    return loaded
+
+
+def _run(
+    function: Any,
+    arguments: ctypes.Structure,
+    geometry: Geometry,
+    epilogue: CompiledEpilogue,
+    threads: int,
+) -> None:
+    references = (ctypes.byref(s) for s in (arguments, geometry, epilogue.program))
+    _call(function, *references, ctypes.c_int(threads))
+
+
+# ---- sums and maxima per channel -----------------------------------------------------------------
+
+
+def _reduce(op: ReduceOp) -> Step:
+    maximum = op.kind.data is Pooling.MAX
+    return _reduction(
+        op, op.channels, None, maximum, op.accumulator.frac - stream_of(op.x).format.frac
+    )
+
+
+def _depthwise(op: DepthwiseOp) -> Step:
+    weights = np.ascontiguousarray(op.weights.numpy())
+    shift = op.accumulator.frac - op.product_frac
+    return _reduction(op, weights.shape[1], weights, False, shift)
+
+
+def _reduction(
+    op: ReduceOp | DepthwiseOp,
+    channels: int,
+    weights: NDArray[np.int64] | None,
+    maximum: bool,
+    shift: int,
+) -> Step:
+    outputs, multiplier = op.outputs[0].shape[-1], op.outputs[0].shape[-1] // channels
+    epilogue = compile_epilogue(op.epilogue, outputs)
+    source, geometry = _geometry(op, channels)
+    x = stream_of(op.x).format
+    if maximum:
+        geometry.fill = x.min_mantissa
+    elif geometry.fill:
+        raise NotCompiled("padding that counts")
+    kinds = container(x).itemsize, container(op.outputs[0].format).itemsize
+    run = _native().calocc_reduce
+
+    def step(values: dict[SSAValue, Array], threads: int) -> None:
+        image = values[source]
+        y = _result(values, op.result, len(image))
+        sizes = (multiplier, int(maximum), shift, kinds[1], y.size // outputs)
+        place = None if weights is None else _address(weights)
+        arguments = Reduction(_address(image), place, kinds[0], *sizes, _address(y))
+        _run(run, arguments, geometry, epilogue, threads)
+
+    return step
+
+
+# ---- element-wise --------------------------------------------------------------------------------
+
+
+def run_program(
+    epilogue: CompiledEpilogue, arrays: Sequence[Array], shape: Sequence[int], threads: int = 1
+) -> NDArray[np.int64]:
+    """An epilogue on arrays (..., channels) of one shape."""
+    y = np.empty(shape, np.int64)
+    _elements(epilogue, [np.ascontiguousarray(a) for a in arrays], y, threads)
+    return y
+
+
+def _elements(epilogue: CompiledEpilogue, arrays: Sequence[Array], y: Array, threads: int) -> None:
+    """Run an epilogue into `y`."""
+    pixels = y.size // epilogue.program.channels
+    streams = (Stream * len(arrays))(*(Stream(_address(a), a.itemsize) for a in arrays))
+    result = ctypes.c_void_p(_address(y)), ctypes.c_int(y.itemsize), ctypes.c_int64(pixels)
+    program = ctypes.byref(epilogue.program)
+    _call(_native().calocc_map, streams, len(arrays), *result, program, ctypes.c_int(threads))
+
+
+def _map(op: MapOp) -> Step:
+    epilogue = compile_epilogue(op.epilogue, op.result.type.shape[-1])
+
+    def step(values: dict[SSAValue, Array], threads: int) -> None:
+        arrays = [values[a] for a in op.args]
+        _elements(epilogue, arrays, _result(values, op.result, len(arrays[0])), threads)
+
+    return step
+
+
+BUILDERS: Mapping[type[DataflowOp], Callable[[Any], Step]] = {
+    MatvecOp: _matvec,
+    ReduceOp: _reduce,
+    DepthwiseOp: _depthwise,
+    MapOp: _map,
+}
