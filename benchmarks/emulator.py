@@ -65,8 +65,7 @@ def _unquantized(keras: Any, model: Any) -> Any:
         if name == "QActivation":
             return keras.layers.Activation("relu" if "relu" in str(layer.activation) else "linear")
         if not name.startswith("Q"):
-            kind: Any = type(layer)
-            return kind.from_config(config)
+            return layer.__class__.from_config(config)
         # A batch normalisation is folded into the layer by anyone who deploys the network.
         kind = getattr(keras.layers, name[1:].removesuffix("Batchnorm"))
         known = {k for k in signature(kind.__init__).parameters if "_" not in k or k in SHAPE_KEYS}

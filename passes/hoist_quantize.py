@@ -1,4 +1,4 @@
-"""`hoist-quantize`: quantizers move in front of layers that only move elements."""
+"""`hoist-quantize`: quantizers move in front of layers that only move or join elements."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import (
+    GreedyRewritePatternApplier,
     PatternRewriter,
     PatternRewriteWalker,
     RewritePattern,
     op_type_rewrite_pattern,
 )
 
-from calocc.dialects.qnn.movement import MovementOp
+from calocc.dialects.qnn.movement import ConcatOp, MovementOp
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import Quantizer
@@ -49,6 +50,24 @@ class QuantizeFirst(RewritePattern):
         rewriter.erase(move)
 
 
+class QuantizeBranches(RewritePattern):
+    """quantize(concat(a, b)) -> concat(quantize(a), quantize(b))"""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: QuantizeOp, rewriter: PatternRewriter, /) -> None:
+        """Quantize each operand if nothing else uses them side by side."""
+        concat = op.x.owner
+        if op.quantizer is None or not isinstance(concat, ConcatOp) or not op.x.has_one_use():
+            return
+        quantizer = op.quantizer.quantizer
+        if quantizer.data_dependent:
+            return
+        parts = [QuantizeOp.real(a, quantizer, op.layer_name) for a in concat.args]
+        joined = ConcatOp(parts, concat.axis.value.data, layer=concat.layer_name)
+        rewriter.replace(op, [*parts, joined])
+        rewriter.erase(concat)
+
+
 @dataclass(frozen=True)
 class HoistQuantize(ModulePass):
     """Quantize before moving elements: fewer bits move, and inputs meet their quantizer first."""
@@ -57,4 +76,5 @@ class HoistQuantize(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""
-        PatternRewriteWalker(QuantizeFirst()).rewrite_module(op)
+        patterns = GreedyRewritePatternApplier([QuantizeFirst(), QuantizeBranches()])
+        PatternRewriteWalker(patterns).rewrite_module(op)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -27,19 +28,47 @@ def _sigmoid(x: Reals) -> Reals:
     return np.where(x >= 0, 1, decay) / (1 + decay)
 
 
+_ERF = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _gelu(x: Reals) -> Reals:
+    return 0.5 * x * (1 + _ERF(x / np.sqrt(2)))
+
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+"""Klambauer et al., Self-Normalizing Neural Networks (2017), as Keras rounds them."""
+
+
+def _elu(x: Reals) -> Reals:
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+def _selu(x: Reals) -> Reals:
+    return _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0)))
+
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sigmoid": _sigmoid,
     "tanh": np.tanh,
     "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
     "softplus": lambda x: np.logaddexp(x, 0),
     "softsign": lambda x: x / (1 + np.abs(x)),
+    "exponential": np.exp,
+    "elu": _elu,
+    "selu": _selu,
+    "swish": lambda x: x * _sigmoid(x),
+    "gelu": _gelu,
+    "mish": lambda x: x * np.tanh(np.logaddexp(x, 0)),
 }
-"""The Keras activations by name; all are non-decreasing."""
+"""The Keras activations by name."""
+
+VALLEYS = frozenset(["swish", "gelu", "mish"])
+"""Those that fall before they rise; all others never fall."""
 
 
 @irdl_op_definition
 class FunctionOp(QnnOp):
-    """A non-decreasing real function of each element."""
+    """A real function of each element."""
 
     name = "qnn.function"
     x = operand_def(base(TensorType))
@@ -52,6 +81,11 @@ class FunctionOp(QnnOp):
             properties={"kind": StringAttr(kind), "layer": name_attr(layer)},
             result_types=[real_tensor(shape_of(x))],
         )
+
+    @property
+    def monotone(self) -> bool:
+        """Whether the function never falls."""
+        return self.kind.data not in VALLEYS
 
     def verify_(self) -> None:
         """Reals only, and the function is known."""

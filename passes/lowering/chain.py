@@ -43,6 +43,8 @@ class Stage:
     @property
     def monotone(self) -> bool:
         """Whether it rises or falls; a negative slope makes a leaky ReLU a valley."""
+        if isinstance(self.op, FunctionOp):
+            return self.op.monotone
         if not isinstance(self.op, ExactElementwiseOp):
             return True
         valley = self.op.FUNCTION is LEAKY_RELU and (self.constants[0] < 0).any()

@@ -21,7 +21,8 @@ from calocc.compiler.design import NoSuchLevel, NotADesign
 from calocc.compiler.devices import UnknownDevice
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput
-from calocc.compiler.keras.layers.registry import UnsupportedLayer, UnusedOverride
+from calocc.compiler.keras.importer import BrokenPlugin
+from calocc.compiler.keras.layers.registry import LayerClash, UnsupportedLayer, UnusedOverride
 from calocc.compiler.settings import FoldingIgnored, UnknownSetting
 from calocc.passes.balance import BadPin, DoesNotFit
 from calocc.passes.check_dataflow import NotBuildable
@@ -43,6 +44,7 @@ SAMPLES: list[CaloccError] = [
     BadFormat("option --input image", "'float' is not fixed<W,I> or ufixed<W,I>"),
     BadInput("image", "its array has the shape (5, 7)", "give numbers of the shape (events, 56)"),
     BadPin("dense", "pe=7, simd=1 do not divide 32 outputs, 64 inputs"),
+    BrokenPlugin("powers", "calocc_powers", "ModuleNotFoundError: No module named 'powers'"),
     CannotSave("y.npz", "Permission denied"),
     CannotWrite("/design", "Permission denied"),
     CompilerFailed("model.cpp", ("model.cpp:1:1: error: expected unqualified-id",)),
@@ -52,6 +54,7 @@ SAMPLES: list[CaloccError] = [
     ),
     DoesNotFit("pynq-z2", "bram18", 900, 224),
     FoldingIgnored("dense.pe=4", 1),
+    LayerClash("Square", "calocc_powers", "other_powers"),
     InputMismatchError("model.h5", "it has no input 'x'", "its inputs are image"),
     MalformedNetwork("process 'conv'", "it has no output", "connect it"),
     ModelLoadError("model.h5", "unknown layer"),

@@ -100,8 +100,11 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
         return _normalised(op, operands)
     if isinstance(op, LeakyReluOp):
         return operands[0].radius + _unless_exact(operands, np.abs(operands[0].value)) * ROUNDING
-    if isinstance(op, FunctionOp):  # their slopes are at most 1
-        return operands[0].radius + RELATIVE * (1 + np.abs(operands[0].value))
+    if isinstance(op, FunctionOp):
+        reach = operands[0].radius + RELATIVE * (1 + np.abs(operands[0].value))
+        # The slope of the exponential is its value; those of all others are below 2.
+        steepest = np.maximum(value, 1) if op.kind.data == "exponential" else 2.0
+        return 2 * steepest * reach
     if isinstance(op, SoftmaxOp):
         reach = operands[0].radius + RELATIVE * (1 + np.abs(operands[0].value))
         return reach.max(axis=-1, keepdims=True)

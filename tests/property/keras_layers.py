@@ -44,6 +44,9 @@ QUANTIZED = (
     "binary(alpha=1)",
     "ternary(alpha=1)",
 )
+MORE = ("relu6", "elu", "selu", "exponential", "swish", "gelu", "mish")
+"""Activations that QKeras does not look up by name."""
+ROW = ("valid", "same", "causal")
 PLAIN = ("linear", "relu", "softmax", "sigmoid", "tanh", "hard_sigmoid", "softplus", "softsign")
 
 
@@ -133,7 +136,7 @@ def _conv2d(draw: st.DrawFn, name: str) -> Spec:
 
 @drawn("products", "Conv1D", "QConv1D")
 def _conv1d(draw: st.DrawFn, name: str) -> Spec:
-    window = {"kernel_size": size(draw), "strides": size(draw, 2)}
+    window = {"kernel_size": size(draw), "strides": size(draw, 2), "padding": pick(draw, *ROW)}
     arguments = _linear(draw, name, **(_convolution(draw) | window))
     return Spec(name, arguments, 2)
 
@@ -150,13 +153,34 @@ def _folding(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, _linear(draw, name, **_convolution(draw), **folding), 3)
 
 
-@drawn("depthwise", "DepthwiseConv2D", "QDepthwiseConv2D")
-def _depthwise(draw: st.DrawFn, name: str) -> Spec:
+def _depthwise_arguments(draw: st.DrawFn, name: str) -> dict[str, Any]:
     arguments = _linear(draw, name, **_convolution(draw), depth_multiplier=size(draw, 2))
     del arguments["filters"]
     if isinstance(arguments["strides"], tuple):  # the CPU kernel wants equal strides
         arguments["strides"] = arguments["strides"][0]
-    return Spec(name, _renamed(arguments, "depthwise_quantizer"), 3)
+    return _renamed(arguments, "depthwise_quantizer")
+
+
+@drawn("depthwise", "DepthwiseConv2D", "QDepthwiseConv2D")
+def _depthwise(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, _depthwise_arguments(draw, name), 3)
+
+
+@drawn("depthwise", "QDepthwiseConv2DBatchnorm")
+def _depthwise_folding(draw: st.DrawFn, name: str) -> Spec:
+    folding = {"scale": draw(st.booleans()), "epsilon": pick(draw, 1e-3, 1e-2)}
+    return Spec(name, {**_depthwise_arguments(draw, name), **folding}, 3)
+
+
+@drawn("depthwise", "DepthwiseConv1D")
+def _depthwise1d(draw: st.DrawFn, name: str) -> Spec:
+    window = {
+        "kernel_size": size(draw),
+        "strides": size(draw, 2),
+        "padding": pick(draw, "valid", "same"),
+    }
+    arguments = _linear(draw, name, **window, depth_multiplier=size(draw, 2))
+    return Spec(name, arguments, 2)
 
 
 @drawn("depthwise", "SeparableConv1D", "QSeparableConv1D", "SeparableConv2D", "QSeparableConv2D")
@@ -185,9 +209,22 @@ def _normalisation(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, arguments, pick(draw, 1, 2, 3))
 
 
+@drawn("elements", "QBatchNormalization")
+def _quantized_normalisation(draw: st.DrawFn, name: str) -> Spec:
+    flags = {"center": draw(st.booleans()), "scale": draw(st.booleans())}
+    if draw(st.booleans()):
+        flags["mean_quantizer"] = pick(draw, None, "quantized_bits(6,1,alpha=1)")
+    return Spec(name, flags, pick(draw, 1, 2, 3))
+
+
+@drawn("elements", "ELU")
+def _elu(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {}, pick(draw, 1, 2, 3))
+
+
 @drawn("elements", "Activation")
 def _activation(draw: st.DrawFn, name: str) -> Spec:
-    return Spec(name, {"activation": pick(draw, *PLAIN)}, pick(draw, 1, 2, 3))
+    return Spec(name, {"activation": pick(draw, *PLAIN, *MORE)}, pick(draw, 1, 2, 3))
 
 
 @drawn("elements", "QActivation")
@@ -214,7 +251,8 @@ def _leaky(draw: st.DrawFn, name: str) -> Spec:
 
 @drawn("elements", "Softmax")
 def _softmax(draw: st.DrawFn, name: str) -> Spec:
-    return Spec(name, {}, pick(draw, 1, 2, 3))
+    rank = pick(draw, 1, 2, 3)
+    return Spec(name, {"axis": pick(draw, -1, *range(1, rank + 1))}, rank)
 
 
 @drawn("windows", "MaxPooling2D", "AveragePooling2D")
@@ -225,6 +263,19 @@ def _pooling2d(draw: st.DrawFn, name: str) -> Spec:
         "padding": "valid" if name.startswith("Av") else pick(draw, "valid", "same"),
     }
     return Spec(name, arguments, 3)
+
+
+AVERAGES = ("quantized_bits(8,0,alpha=1)", "quantized_bits(6,0,1,alpha=1)", None)
+
+
+@drawn("windows", "QAveragePooling2D", "QGlobalAveragePooling2D")
+def _quantized_average(draw: st.DrawFn, name: str) -> Spec:
+    window = {} if "Global" in name else {"pool_size": sizes(draw)}
+    quantizers = {
+        "average_quantizer": pick(draw, *AVERAGES),
+        "activation": pick(draw, None, *QUANTIZED),
+    }
+    return Spec(name, {**window, **quantizers}, 3)
 
 
 @drawn("windows", "MaxPooling1D", "AveragePooling1D")
@@ -310,6 +361,17 @@ def _reshape(draw: st.DrawFn, name: str) -> Spec:
 @drawn("movement", "Dropout")
 def _dropout(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"rate": 0.5}, pick(draw, 1, 2, 3))
+
+
+@drawn("movement", "GaussianNoise", "GaussianDropout", "AlphaDropout")
+def _noise(draw: st.DrawFn, name: str) -> Spec:
+    amount = {"stddev": 0.5} if name == "GaussianNoise" else {"rate": 0.5}
+    return Spec(name, amount, pick(draw, 1, 2, 3))
+
+
+@drawn("movement", "ActivityRegularization")
+def _regularisation(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"l1": 0.1}, pick(draw, 1, 2, 3))
 
 
 @drawn("movement", "SpatialDropout1D", "SpatialDropout2D")

@@ -53,6 +53,7 @@ def saved(model: Any) -> Generator[Path]:
 
 def test_every_imported_layer_is_drawn_here() -> None:
     elsewhere = {n for n, f in IMPORTERS.items() if f.__module__ == deepcalo.__name__}
+    elsewhere.add("QDenseBatchnorm")  # QKeras 0.9 does not have it: see test_import_products.py
     assert DRAWS.keys() == IMPORTERS.keys() - elsewhere
 
 
@@ -65,7 +66,7 @@ def test_every_imported_layer_is_drawn_here() -> None:
 def test_imported_layers_agree_with_keras(group: str, data: st.DataObject) -> None:
     drawn = data.draw(branches(GROUPS[group]))
     model, inputs = drawn.build(), drawn.inputs()
-    folded = [n for n, s in drawn.specs.items() if s.class_name == "QConv2DBatchnorm"]
+    folded = [n for n, s in drawn.specs.items() if "Batchnorm" in s.class_name]
     balls = check_against_keras(model, dict(zip(drawn.shapes, inputs, strict=True)), folded)
     for name, ball in zip(drawn.specs, balls, strict=True):
         vague = ball.radius > 1e-3 * (1 + np.abs(ball.value).max())
@@ -194,7 +195,7 @@ def unneeded_layers() -> Any:
     x = keras.Input((4,), name="x")
     layer = dense(4, "d")
     y = layer(quantized(FRONT, "q")(x))
-    layer(keras.layers.GaussianNoise(0.5, name="unknown")(y))
+    layer(keras.layers.UnitNormalization(name="unknown")(y))
     return keras.Model(x, quantized(FRONT, "y")(y))
 
 

@@ -23,6 +23,7 @@ from calocc.dialects.qnn.elementwise import (
     ReluOp,
 )
 from calocc.dialects.qnn.function import FUNCTIONS, FunctionOp
+from calocc.dialects.qnn.movement import TransposeOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.quantizers import Quantizer
 from calocc.dialects.qnn.softmax import SoftmaxOp
@@ -51,9 +52,13 @@ def activate(
         return builder.add(config, ReluOp((x,), layer=name))
     if activation == "softmax":
         return builder.add(config, SoftmaxOp(x, layer=name))
+    if activation == "relu6":
+        bound = builder.constant(config, np.asarray(6.0))
+        return builder.add(config, MinimumOp((_leaky(builder, config, x, 0.0), bound), layer=name))
+    activation = "swish" if activation == "silu" else activation
     if activation in FUNCTIONS:
         return builder.add(config, FunctionOp(activation, x, name))
-    known = ", ".join(("linear", "relu", "softmax", *FUNCTIONS))
+    known = ", ".join(("linear", "relu", "relu6", "softmax", "silu", *FUNCTIONS))
     raise UnsupportedLayer(
         name,
         config.layer.class_name,
@@ -113,16 +118,27 @@ def _leaky(builder: Builder, config: LayerConfig, x: SSAValue, slope: float) -> 
     return builder.add(config, LeakyReluOp((x, factor), layer=config.layer.name))
 
 
+@keras_layer("ELU")
+def elu(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
+    """x where it is positive, exp(x) - 1 elsewhere."""
+    config.expect_default("alpha", 1.0)
+    return activate(builder, config, single(config, inputs), "elu")
+
+
 @keras_layer("Softmax")
 def softmax(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """Softmax over the last axis."""
-    x = single(config, inputs)
+    """Softmax over one axis (Keras counts the batch axis)."""
+    x, name = single(config, inputs), config.layer.name
+    rank = len(shape_of(x))
     axis = config.take_int("axis", -1)
-    if axis not in (-1, len(shape_of(x))):
-        raise UnsupportedLayer(
-            config.layer.name,
-            config.layer.class_name,
-            f"it runs over axis {axis}, which is not the last one",
-            "transpose so that the softmax runs over the last axis",
-        )
-    return builder.add(config, SoftmaxOp(x, layer=config.layer.name))
+    if not (1 <= axis <= rank or -rank <= axis <= -1):
+        reason, advice = f"axis={axis} is not an axis of its operand", "choose another axis"
+        raise UnsupportedLayer(name, config.layer.class_name, reason, advice)
+    position = axis - 1 if axis > 0 else rank + axis
+    if position == rank - 1:
+        return builder.add(config, SoftmaxOp(x, layer=name))
+    order = [k for k in range(rank) if k != position] + [position]
+    back = [order.index(k) for k in range(rank)]
+    last = builder.add(config, TransposeOp(x, order, name))
+    weights = builder.add(config, SoftmaxOp(last, layer=name))
+    return builder.add(config, TransposeOp(weights, back, name))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
@@ -11,6 +13,7 @@ from calocc.compiler.keras.layers.linear import (
     finish_linear,
     kernel_quantizer,
     require_rank,
+    row_window,
     window_of,
 )
 from calocc.compiler.keras.layers.registry import (
@@ -25,19 +28,27 @@ from calocc.dialects.qnn.movement import ReshapeOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.windows import Window
 
+Floats = NDArray[Any]
 
-def _depthwise(
-    builder: Builder,
-    config: LayerConfig,
-    image: SSAValue,
-    size: tuple[int, ...],
-    strides: tuple[int, int],
-) -> SSAValue:
-    """The depthwise product over an image, with a kernel of one or two dimensions."""
+
+def stored_taps(config: LayerConfig, image: SSAValue, size: tuple[int, ...]) -> Floats:
+    """The kernel (height, width, channels, multiplier); `size` has one or two dimensions."""
     shape = (*size, shape_of(image)[-1], config.take_int("depth_multiplier", 1))
     array = stored(config, "depthwise_kernel", *shape)
-    kernel = array.reshape(1, *shape) if len(size) == 1 else array
+    return array.reshape(1, *shape) if len(size) == 1 else array
+
+
+def depthwise(
+    builder: Builder, config: LayerConfig, image: SSAValue, kernel: Floats, strides: tuple[int, int]
+) -> SSAValue:
+    """The depthwise product over an image."""
     window = window_of(config, shape_of(image), (kernel.shape[0], kernel.shape[1]), strides)
+    return _over(builder, config, image, kernel, window)
+
+
+def _over(
+    builder: Builder, config: LayerConfig, image: SSAValue, kernel: Floats, window: Window
+) -> SSAValue:
     quantizer = kernel_quantizer(config, "depthwise_quantizer")
     weights = builder.weight(config, "depthwise_kernel", kernel, quantizer)
     return builder.add(config, DepthwiseOp(image, weights, window, layer=config.layer.name))
@@ -53,7 +64,8 @@ def _depthwise2d(builder: Builder, config: LayerConfig, x: SSAValue) -> SSAValue
     require_rank(config, x, 3)
     _expect_plain(config, (1, 1))
     strides = config.take_pair("strides", (1, 1))
-    return _depthwise(builder, config, x, config.take_pair("kernel_size"), strides)
+    kernel = stored_taps(config, x, config.take_pair("kernel_size"))
+    return depthwise(builder, config, x, kernel, strides)
 
 
 @keras_layer("DepthwiseConv2D", "QDepthwiseConv2D")
@@ -70,15 +82,28 @@ def separable_conv2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
     return finish_linear(builder, config, _pointwise(builder, config, y, (1, 1)))
 
 
-@keras_layer("SeparableConv1D", "QSeparableConv1D")
-def separable_conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """A depthwise, then a pointwise convolution over a sequence, bias, activation."""
-    x = single(config, inputs)
+def _depthwise1d(builder: Builder, config: LayerConfig, x: SSAValue) -> SSAValue:
+    """The depthwise product over a sequence, as an image of one row."""
     length, channels = require_rank(config, x, 2)
     _expect_plain(config, (1,))
     (size,), (stride,) = config.take_ints("kernel_size", 1), config.take_ints("strides", 1, (1,))
     image = builder.add(config, ReshapeOp(x, (1, length, channels), config.layer.name))
-    y = _depthwise(builder, config, image, (size,), (1, stride))
+    kernel = stored_taps(config, image, (size,))
+    return _over(builder, config, image, kernel, row_window(config, length, channels, size, stride))
+
+
+@keras_layer("DepthwiseConv1D")
+def depthwise_conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
+    """Each channel of a sequence convolved with its own kernels, bias, activation."""
+    y = _depthwise1d(builder, config, single(config, inputs))
+    y = builder.add(config, ReshapeOp(y, shape_of(y)[1:], config.layer.name))
+    return finish_linear(builder, config, y)
+
+
+@keras_layer("SeparableConv1D", "QSeparableConv1D")
+def separable_conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
+    """A depthwise, then a pointwise convolution over a sequence, bias, activation."""
+    y = _depthwise1d(builder, config, single(config, inputs))
     y = _pointwise(builder, config, y, (1,))
     y = builder.add(config, ReshapeOp(y, shape_of(y)[1:], config.layer.name))
     return finish_linear(builder, config, y)

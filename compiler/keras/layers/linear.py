@@ -20,10 +20,12 @@ from calocc.compiler.keras.layers.registry import (
 )
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import AddOp
-from calocc.dialects.qnn.movement import ReshapeOp
+from calocc.dialects.qnn.movement import ConcatOp, ReshapeOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.quantizers import Quantizer, promote_kernel
+from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.windows import Padding, Window
 
 Floats = NDArray[Any]
@@ -63,14 +65,26 @@ def window_of(
     config: LayerConfig, image: tuple[int, ...], size: tuple[int, int], strides: tuple[int, int]
 ) -> Window:
     """The window of a layer over an image (H, W, C) under its `padding`."""
-    if not all(1 <= n <= _LARGEST_WINDOW for n in (*size, *strides)):
-        layer, advice = config.layer, "use sizes and strides of 1 and above"
-        reason = f"a window of size {size} cannot move by {strides}"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+    _expect_window(config, size, strides)
     padding = config.take_str("padding", "valid", ("valid", "same"))
     if padding == "same":
         return Window.same(image[0], image[1], size, strides)
     return Window(*size, strides, Padding())
+
+
+def _expect_window(config: LayerConfig, size: Sequence[int], strides: Sequence[int]) -> None:
+    if not all(1 <= n <= _LARGEST_WINDOW for n in (*size, *strides)):
+        layer, advice = config.layer, "use sizes and strides of 1 and above"
+        reason = f"a window of size {tuple(size)} cannot move by {tuple(strides)}"
+        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+
+
+def row_window(config: LayerConfig, length: int, channels: int, size: int, stride: int) -> Window:
+    """The window of a layer over a sequence, an image of one row; `causal` pads in front only."""
+    if config.take("padding") != "causal":
+        return window_of(config, (1, length, channels), (1, size), (1, stride))
+    _expect_window(config, (size,), (stride,))
+    return Window(1, size, (1, stride), Padding(0, 0, size - 1, 0))
 
 
 def require_rank(config: LayerConfig, x: SSAValue, rank: int) -> tuple[int, ...]:
@@ -86,33 +100,44 @@ def require_rank(config: LayerConfig, x: SSAValue, rank: int) -> tuple[int, ...]
     return shape
 
 
-def _expect_plain_convolution(config: LayerConfig, ones: tuple[int, ...]) -> None:
+def expect_plain_convolution(config: LayerConfig, ones: tuple[int, ...]) -> None:
+    """Channels last, without dilation or mask."""
     config.expect_default("data_format", "channels_last")
     config.expect_default("dilation_rate", ones)
-    config.expect_default("groups", 1)
     config.expect_default("mask", None)
 
 
-def _convolve(builder: Builder, config: LayerConfig, x: SSAValue, kernel: Floats) -> SSAValue:
-    """Products of windows with a kernel (height, width, channels, filters), and its quantizer."""
-    size = kernel.shape[0], kernel.shape[1]
-    window = window_of(config, shape_of(x), size, config.take_pair("strides", (1, 1)))
-    weights = builder.weight(config, "kernel", kernel, kernel_quantizer(config))
-    return builder.add(config, ConvOp(x, weights, window, layer=config.layer.name))
-
-
-def _kernel2d(config: LayerConfig, channels: int) -> Floats:
+def kernel2d(config: LayerConfig, channels: int) -> Floats:
+    """The stored kernel (height, width, channels, filters) of a 2-D convolution."""
     size, filters = config.take_pair("kernel_size"), config.take_int("filters")
     return stored(config, "kernel", *size, channels, filters)
 
 
+def convolve2d(builder: Builder, config: LayerConfig, x: SSAValue, kernel: Floats) -> SSAValue:
+    """Products of the windows over an image with a kernel (height, width, channels, filters)."""
+    size = kernel.shape[0], kernel.shape[1]
+    window = window_of(config, shape_of(x), size, config.take_pair("strides", (1, 1)))
+    return convolve(builder, config, x, kernel, window)
+
+
+def _channels_of_group(config: LayerConfig, channels: int) -> int:
+    """How many of the channels each group has."""
+    groups, filters = config.take_int("groups", 1), config.take_int("filters")
+    if groups < 1 or channels % groups or filters % groups:
+        layer, advice = config.layer, "save the model again"
+        reason = f"{groups} groups do not divide {channels} channels and {filters} filters"
+        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+    return channels // groups
+
+
 @keras_layer("Conv2D", "QConv2D")
 def conv2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """2-D convolution, bias, activation."""
+    """2-D convolution, perhaps in groups of channels, bias, activation."""
     x = single(config, inputs)
     channels = require_rank(config, x, 3)[-1]
-    _expect_plain_convolution(config, (1, 1))
-    y = _convolve(builder, config, x, _kernel2d(config, channels))
+    expect_plain_convolution(config, (1, 1))
+    own = _channels_of_group(config, channels)
+    y = convolve2d(builder, config, x, kernel2d(config, own))
     return finish_linear(builder, config, y)
 
 
@@ -121,37 +146,56 @@ def conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) ->
     """1-D convolution: an image of one row."""
     x = single(config, inputs)
     length, channels = require_rank(config, x, 2)
-    _expect_plain_convolution(config, (1,))
+    expect_plain_convolution(config, (1,))
     name = config.layer.name
     (size,), (stride,) = config.take_ints("kernel_size", 1), config.take_ints("strides", 1, (1,))
-    window = window_of(config, (1, length, channels), (1, size), (1, stride))
-    kernel = stored(config, "kernel", size, channels, config.take_int("filters"))
-    weights = builder.weight(config, "kernel", kernel[None], kernel_quantizer(config))
+    own = _channels_of_group(config, channels)
+    kernel = stored(config, "kernel", size, own, config.take_int("filters"))
     image = builder.add(config, ReshapeOp(x, (1, length, channels), name))
-    y = builder.add(config, ConvOp(image, weights, window, layer=name))
+    window = row_window(config, length, channels, size, stride)
+    y = convolve(builder, config, image, kernel[None], window)
     y = builder.add(config, ReshapeOp(y, shape_of(y)[1:], name))
     return finish_linear(builder, config, y)
 
 
-@keras_layer("QConv2DBatchnorm")
-def conv2d_batchnorm(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """2-D convolution with the batch normalisation folded into kernel and bias before they are
-    quantized."""
-    x = single(config, inputs)
-    channels = require_rank(config, x, 3)[-1]
-    _expect_plain_convolution(config, (1, 1))
-    _expect_plain_folding(config)
-    kernel, bias = folded(config, _kernel2d(config, channels))
-    y = _convolve(builder, config, x, kernel)
-    return finish_linear(builder, config, y, bias)
+def convolve(
+    builder: Builder, config: LayerConfig, image: SSAValue, kernel: Floats, window: Window
+) -> SSAValue:
+    """Products of windows with a kernel (height, width, channels of a group, filters).
+
+    A group is a convolution of its own on its channels; groups of one channel are one depthwise
+    convolution. The scales of data-dependent quantizers hold for one filter, so groups keep them.
+    """
+    name, groups = config.layer.name, shape_of(image)[-1] // kernel.shape[2]
+    quantizer = kernel_quantizer(config)
+    if groups == 1:
+        weights = builder.weight(config, "kernel", kernel, quantizer)
+        return builder.add(config, ConvOp(image, weights, window, layer=name))
+    if kernel.shape[2] == 1 and not (quantizer and quantizer.data_dependent):
+        taps = kernel.reshape(*kernel.shape[:2], groups, -1)
+        weights = builder.weight(config, "kernel", taps, quantizer)
+        return builder.add(config, DepthwiseOp(image, weights, window, layer=name))
+    parts = [
+        _group(builder, config, image, part, window, k, quantizer)
+        for k, part in enumerate(np.split(kernel, groups, axis=-1))
+    ]
+    return builder.add(config, ConcatOp(parts, 2, layer=name))
 
 
-def _expect_plain_folding(config: LayerConfig) -> None:
-    """Both folding modes and all training parameters coincide at inference."""
-    expect_plain_normalisation(config, 3)
-    config.expect_default("renorm_clipping", None)
-    config.expect_default("adjustment", None)
-    config.ignore("renorm_momentum", "ema_freeze_delay", "folding_mode")
+def _group(
+    builder: Builder,
+    config: LayerConfig,
+    image: SSAValue,
+    kernel: Floats,
+    window: Window,
+    k: int,
+    quantizer: Quantizer | None,
+) -> SSAValue:
+    """The convolution of group `k` on its channels."""
+    name, own = config.layer.name, kernel.shape[2]
+    part = builder.add(config, SliceOp(image, 2, k * own, (k + 1) * own, name))
+    weights = builder.weight(config, "kernel", kernel, quantizer)
+    return builder.add(config, ConvOp(part, weights, window, layer=name))
 
 
 def expect_plain_normalisation(config: LayerConfig, rank: int) -> None:
@@ -164,23 +208,6 @@ def expect_plain_normalisation(config: LayerConfig, rank: int) -> None:
     config.expect_default("renorm", False)
     config.expect_default("virtual_batch_size", None)
     config.ignore("fused")
-
-
-def folded(config: LayerConfig, kernel: Floats) -> tuple[Floats, Floats]:
-    """Kernel and bias of QConv2DBatchnorm at inference, in float32 as QKeras computes them.
-
-    inv = gamma / sqrt(variance + epsilon); kernel * inv; inv * (bias - mean) + beta.
-    """
-    filters = kernel.shape[-1]
-    variance, epsilon = moving_variance(config, filters)
-    inverse = 1 / np.sqrt(variance + np.float32(epsilon))
-    if config.take_bool("scale", True):
-        inverse = inverse * stored(config, "gamma", filters)
-    bias = stored(config, "bias", filters) if config.take_bool("use_bias", True) else np.float32(0)
-    offset = inverse * (bias - stored(config, "moving_mean", filters))
-    if config.take_bool("center", True):
-        offset = offset + stored(config, "beta", filters)
-    return kernel * inverse, offset
 
 
 def moving_variance(config: LayerConfig, channels: int) -> tuple[Floats, float]:

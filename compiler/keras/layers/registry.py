@@ -43,6 +43,27 @@ class UnknownLayer(CaloccError):
 
 
 @dataclass(eq=False)
+class LayerClash(CaloccError):
+    """Two modules want to import the same class of layer."""
+
+    class_name: str
+    first: str
+    second: str
+
+    @property
+    def where(self) -> str:
+        return f"class {self.class_name!r}"
+
+    @property
+    def what(self) -> str:
+        return f"both {self.first} and {self.second} import it"
+
+    @property
+    def hint(self) -> str:
+        return "uninstall one of the two packages, or give the layer a name of its own"
+
+
+@dataclass(eq=False)
 class UnsupportedLayer(CaloccError):
     """A layer whose parameters or operands have no exact streaming form here."""
 
@@ -160,10 +181,15 @@ def keras_layer(*class_names: str) -> Callable[[Importer], Importer]:
     """Register a function as the importer of these Keras classes.
 
     It gets the builder, the layer's config and the operands, adds ops, and returns the result;
-    the caller checks afterwards that every config key was read.
+    the caller checks afterwards that every config key was read. Raises LayerClash for a class that
+    another module imports already.
     """
 
     def register(importer: Importer) -> Importer:
+        for name in class_names:
+            known = IMPORTERS.get(name)
+            if known is not None and known.__module__ != importer.__module__:
+                raise LayerClash(name, known.__module__, importer.__module__)
         IMPORTERS.update(dict.fromkeys(class_names, importer))
         return importer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -26,6 +26,7 @@ from calocc.dialects.qnn.elementwise import AffineOp
 from calocc.dialects.qnn.movement import ReshapeOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
+from calocc.dialects.qnn.quantizers import Quantizer
 from calocc.dialects.qnn.windows import Window
 
 
@@ -38,22 +39,42 @@ def batch_normalization(
     builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
 ) -> SSAValue:
     """Per channel of the last axis, with the moving statistics."""
-    x = single(config, inputs)
-    shape = shape_of(x)
-    expect_plain_normalisation(config, len(shape))
-    ones, zeros = np.ones(shape[-1], np.float32), np.zeros(shape[-1], np.float32)
-    gamma = stored(config, "gamma", shape[-1]) if config.take_bool("scale", True) else ones
-    beta = stored(config, "beta", shape[-1]) if config.take_bool("center", True) else zeros
-    variance, epsilon = moving_variance(config, shape[-1])
-    arrays = (gamma, beta, stored(config, "moving_mean", shape[-1]), variance)
-    parameters = [builder.constant(config, a) for a in arrays]
+    return normalise(builder, config, single(config, inputs), {})
+
+
+def normalise(
+    builder: Builder, config: LayerConfig, x: SSAValue, quantizers: Mapping[str, Quantizer | None]
+) -> SSAValue:
+    """Batch normalisation at inference; `quantizers` are those of its stored parameters."""
+    channels = shape_of(x)[-1]
+    expect_plain_normalisation(config, len(shape_of(x)))
+    ones, zeros = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+    gamma = stored(config, "gamma", channels) if config.take_bool("scale", True) else ones
+    beta = stored(config, "beta", channels) if config.take_bool("center", True) else zeros
+    variance, epsilon = moving_variance(config, channels)
+    arrays = {
+        "gamma": gamma,
+        "beta": beta,
+        "mean": stored(config, "moving_mean", channels),
+        "variance": variance,
+    }
+    for name, quantizer in quantizers.items():
+        if quantizer is not None:
+            arrays[name] = quantizer(arrays[name].astype(np.float64))
+    parameters = [builder.constant(config, array) for array in arrays.values()]
     name = config.layer.name
     return builder.add(config, BatchNormOp(x, *parameters, epsilon=epsilon, layer=name))
 
 
-def _pool(
-    builder: Builder, config: LayerConfig, x: SSAValue, window: Window, average: bool
+def pool(
+    builder: Builder,
+    config: LayerConfig,
+    x: SSAValue,
+    window: Window,
+    average: bool,
+    factor: float | None = None,
 ) -> SSAValue:
+    """The maximum over windows, or the sum times `factor` (default: 1 / number of pixels)."""
     name = config.layer.name
     if not average:
         return builder.add(config, PoolOp(x, Pooling.MAX, window, name))
@@ -61,7 +82,7 @@ def _pool(
         advice = "pad with ZeroPadding2D, or choose a size that divides the image"
         raise _refuse(config, "an average over padded windows divides by varying counts", advice)
     total = builder.add(config, PoolOp(x, Pooling.SUM, window, name))
-    scale = builder.constant(config, np.asarray(1 / window.taps))
+    scale = builder.constant(config, np.asarray(1 / window.taps if factor is None else factor))
     zero = builder.constant(config, np.asarray(0.0))
     return builder.add(config, AffineOp((total, scale, zero), layer=name))
 
@@ -75,7 +96,7 @@ def pooling2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue])
     size = config.take_pair("pool_size", (2, 2))
     strides = size if config.take("strides") is None else config.take_pair("strides")
     window = window_of(config, shape, size, strides)
-    return _pool(builder, config, x, window, "Average" in config.layer.class_name)
+    return pool(builder, config, x, window, "Average" in config.layer.class_name)
 
 
 @keras_layer("MaxPooling1D", "AveragePooling1D")
@@ -89,7 +110,7 @@ def pooling1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue])
     window = window_of(config, (1, length, channels), (1, size), (1, stride))
     name = config.layer.name
     image = builder.add(config, ReshapeOp(x, (1, length, channels), name))
-    pooled = _pool(builder, config, image, window, "Average" in config.layer.class_name)
+    pooled = pool(builder, config, image, window, "Average" in config.layer.class_name)
     return builder.add(config, ReshapeOp(pooled, shape_of(pooled)[1:], name))
 
 
@@ -100,7 +121,7 @@ def global_pooling2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
     height, width, channels = require_rank(config, x, 3)
     config.expect_default("data_format", "channels_last")
     window = Window(height, width)
-    pooled = _pool(builder, config, x, window, "Average" in config.layer.class_name)
+    pooled = pool(builder, config, x, window, "Average" in config.layer.class_name)
     if config.take_bool("keepdims", False):
         return pooled
     return builder.add(config, ReshapeOp(pooled, (channels,), config.layer.name))
@@ -114,13 +135,16 @@ def global_pooling1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
     config.expect_default("data_format", "channels_last")
     name = config.layer.name
     image = builder.add(config, ReshapeOp(x, (1, length, channels), name))
-    pooled = _pool(builder, config, image, Window(1, length), "Average" in config.layer.class_name)
+    pooled = pool(builder, config, image, Window(1, length), "Average" in config.layer.class_name)
     shape = (1, channels) if config.take_bool("keepdims", False) else (channels,)
     return builder.add(config, ReshapeOp(pooled, shape, name))
 
 
-@keras_layer("Dropout", "SpatialDropout1D", "SpatialDropout2D")
+@keras_layer(
+    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "AlphaDropout"),
+    *("GaussianNoise", "ActivityRegularization"),
+)
 def dropout(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Nothing at inference."""
-    config.ignore("rate", "noise_shape", "seed", "data_format")
+    config.ignore("rate", "noise_shape", "seed", "data_format", "stddev", "l1", "l2")
     return single(config, inputs)

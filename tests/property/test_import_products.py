@@ -1,0 +1,116 @@
+"""Products that no installed Keras can run here, against numpy."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import calocc
+from calocc.compiler.keras.importer import import_model
+from calocc.dialects.qnn.conv import ConvOp
+from calocc.dialects.qnn.depthwise import DepthwiseOp
+from calocc.dialects.qnn.quantizers import parse
+from calocc.runtime.emulator import execute
+
+h5py: Any = importlib.import_module("h5py")
+
+FRONT, BEHIND = "quantized_bits(6,2,alpha=1)", "quantized_bits(8,4,alpha=1)"
+AUTO = "quantized_bits(3,0,alpha='auto')"
+Floats = NDArray[np.float64]
+
+
+def saved(
+    path: Path, shape: tuple[int, ...], class_name: str, config: dict[str, Any], **weights: Any
+) -> Path:
+    """A quantizer, one layer, a quantizer."""
+    layers: list[dict[str, Any]] = [
+        {"class_name": "QActivation", "config": {"name": "front", "activation": FRONT}},
+        {"class_name": class_name, "config": {"name": "y", **config}},
+        {"class_name": "QActivation", "config": {"name": "behind", "activation": BEHIND}},
+    ]
+    first: dict[str, Any] = {"name": "x", "batch_input_shape": [None, *shape]}
+    layers.insert(0, {"class_name": "InputLayer", "config": first})
+    model = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(model)
+        groups = file.create_group("model_weights")
+        groups.attrs["layer_names"] = [entry["config"]["name"] for entry in layers]
+        for entry in layers:
+            group = groups.create_group(entry["config"]["name"])
+            own = weights if entry["config"]["name"] == "y" else {}
+            group.attrs["weight_names"] = [f"y/{name}:0" for name in own]
+            for name, array in own.items():
+                group[f"y/{name}:0"] = array.astype(np.float32)
+    return path
+
+
+def grouped(x: Floats, kernel: Floats, groups: int) -> Floats:
+    """A valid convolution of images (B, H, W, C), one group of channels after the other."""
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], (1, 2))
+    inputs = np.split(windows, groups, axis=3)
+    parts = zip(inputs, np.split(kernel, groups, axis=3), strict=True)
+    return np.concatenate([np.einsum("bhwcij,ijcf->bhwf", a, k) for a, k in parts], axis=3)
+
+
+@pytest.mark.parametrize(
+    "quantizer", ["quantized_bits(4,0,alpha=1)", "quantized_bits(3,0,alpha='auto')"]
+)
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+def test_groups(tmp_path: Path, groups: int, quantizer: str) -> None:
+    random = np.random.default_rng(groups)
+    kernel = np.rint(random.normal(0, 8, (2, 3, 6 // groups, 12))) / 16
+    config = {"filters": 12, "kernel_size": [2, 3], "groups": groups, "use_bias": False}
+    path = saved(
+        tmp_path / "m.h5",
+        (5, 6, 6),
+        "QConv2D",
+        {**config, "kernel_quantizer": quantizer},
+        kernel=kernel,
+    )
+    x = np.rint(random.normal(0, 16, (3, 5, 6, 6))) / 8
+    levels, scale = parse(quantizer).decompose(kernel)
+    sums = grouped(parse(FRONT)(x), levels, groups) * np.broadcast_to(scale, kernel.shape)[0, 0, 0]
+    for level in (0, 2):
+        got = calocc.compile(path, level).predict(x)
+        assert np.array_equal(got, parse(BEHIND)(sums))
+    kinds = [type(op) for op in import_model(path).walk() if isinstance(op, ConvOp | DepthwiseOp)]
+    one = DepthwiseOp if groups == 6 and quantizer != AUTO else ConvOp
+    assert kinds == [one] * (groups if groups > 1 and one is ConvOp else 1)
+
+
+def test_groups_that_do_not_divide_the_channels_are_refused(tmp_path: Path) -> None:
+    config = {"filters": 4, "kernel_size": 1, "groups": 4, "use_bias": False}
+    path = saved(tmp_path / "m.h5", (5, 6), "QConv1D", config, kernel=np.ones((1, 1, 4)))
+    with pytest.raises(calocc.CaloccError, match="4 groups do not divide 6 channels"):
+        calocc.compile(path)
+
+
+def test_dense_with_folded_batch_normalisation(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    kernel, bias = random.normal(0, 0.5, (4, 3)), random.normal(0, 1, 3)
+    gamma, beta, mean = random.normal(0, 1, (3, 3)).astype(np.float32)
+    variance = random.uniform(0.2, 2, 3).astype(np.float32)
+    quantizers = {
+        "kernel_quantizer": "quantized_bits(5,1,alpha=1)",
+        "bias_quantizer": "quantized_bits(6,2,alpha=1)",
+    }
+    config = {"units": 3, "epsilon": 0.01, "axis": -1, "ema_freeze_delay": None, **quantizers}
+    statistics = {"gamma": gamma, "beta": beta, "moving_mean": mean, "moving_variance": variance}
+    path = saved(
+        tmp_path / "m.h5", (4,), "QDenseBatchnorm", config, kernel=kernel, bias=bias, **statistics
+    )
+    x = np.rint(random.normal(0, 16, (50, 4))) / 8
+    inverse = gamma / np.sqrt(variance + np.float32(0.01))
+    quantize = parse(FRONT)
+    folded = quantize(kernel.astype(np.float32) * inverse)
+    offset = quantize(inverse * (bias.astype(np.float32) - mean) + beta)
+    expected = parse(BEHIND)(quantize(x) @ folded + offset)
+    assert np.array_equal(calocc.compile(path).predict(x), expected)
+    (real,) = execute(import_model(path), [x])
+    assert np.array_equal(real, expected)
