@@ -19,11 +19,18 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 from calocc.compiler.data import Inputs, arrays_for, to_mantissas, to_reals
 from calocc.compiler.devices import load_device
 from calocc.compiler.diagnostics import CaloccError
-from calocc.compiler.inputs import Arrays, declare_inputs, load_arrays, parse_format
+from calocc.compiler.inputs import (
+    Arrays,
+    calibration_arrays,
+    declare_inputs,
+    load_arrays,
+    parse_format,
+)
 from calocc.compiler.keras.importer import import_model, module_of
 from calocc.compiler.keras.layers.registry import Overrides
 from calocc.compiler.keras.model import KerasModel
 from calocc.compiler.keras.reader import read_live
+from calocc.compiler.observation import observed_ranges
 from calocc.compiler.pipeline import (
     DATAFLOW,
     NUMERICS,
@@ -206,6 +213,7 @@ class Compilation:
     model: KerasModel | None = None
     """A model that has been read already; `path` is then its name."""
     _exactness: list[Json] = field(default_factory=list[Json])
+    _ranges: list[Json] = field(default_factory=list[Json])
 
     def stage(self, name: str) -> ModuleOp:
         """The module at the end of one of `STAGES`."""
@@ -240,7 +248,8 @@ class Compilation:
             "clock_mhz": options.clock_mhz,
             "opt_level": options.opt_level,
         }
-        report = {**head, **facts, "exactness": self._exactness, "seconds": self.seconds}
+        known = {"exactness": self._exactness, "ranges": self._ranges}
+        report = {**head, **facts, **known, "seconds": self.seconds}
         return Design(identifier(self.path.stem), module, report)
 
     def _import(self, settings: Settings) -> ModuleOp:
@@ -258,6 +267,8 @@ class Compilation:
             for name, f in self.options.inputs.items()
         }
         declare_inputs(module, declared, data, source)
+        if data is not None and (arrays := calibration_arrays(module, data, source)):
+            self._ranges = observed_ranges(module, arrays)
         self.seconds["import"] = perf_counter() - started
         return module
 

@@ -199,6 +199,24 @@ def _from_data(
     quantized = all(isinstance(u.operation, QuantizeOp) for u in argument.uses)
     if calibration is None or quantized:
         return None
+    return calibrated(_events(port, calibration, source))
+
+
+def calibration_arrays(
+    module: ModuleOp, calibration: Arrays, source: str
+) -> list[NDArray[np.float64]]:
+    """The events of every input, or nothing if the data lack an input; raise BadData."""
+    ports = input_ports(module)
+    if any(port.name not in calibration for port in ports):
+        return []
+    arrays = [_events(port, calibration, source).astype(np.float64) for port in ports]
+    if len({len(array) for array in arrays}) > 1:
+        raise BadData(source, "its arrays have different numbers of events")
+    return arrays
+
+
+def _events(port: Port, calibration: Arrays, source: str) -> NDArray[Any]:
+    """The array of an input; raise BadData if there is none that fits."""
     if port.name not in calibration:
         raise BadData(source, f"it has no array {port.name!r}")
     values = np.asarray(calibration[port.name])
@@ -206,7 +224,7 @@ def _from_data(
         shape = ", ".join(map(str, ("events", *port.shape)))
         raise BadData(source, f"array {port.name!r} has the shape {values.shape}, not ({shape})")
     _require_numbers(source, port.name, values)
-    return calibrated(values)
+    return values
 
 
 def _require_numbers(source: str, name: str, values: NDArray[Any]) -> None:

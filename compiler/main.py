@@ -43,7 +43,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--clock", metavar="MHZ", type=_megahertz, default=250.0, help="default %(default)g")
     add("--input", metavar="NAME=FORMAT", action="append", default=[], type=_assignment,
         help="format of an input: NAME=fixed<W,I> or NAME=ufixed<W,I>")  # fmt: skip
-    add("--calibrate", metavar="X.npz", type=Path, help="find formats of inputs from data")
+    add(
+        "--calibrate",
+        metavar="X.npz",
+        type=Path,
+        help="formats of inputs from data, and what quantizers clip",
+    )
     add("--set", metavar="LAYER.KEY=VALUE", action="append", default=[], dest="settings",
         help="kernel, bias, output (a format), pe or simd (a number) of a layer")  # fmt: skip
     add("--emit", choices=[*STAGES, "hls"], default="hls",

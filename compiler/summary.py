@@ -8,9 +8,11 @@ from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from calocc.compiler.observation import warnings
 from calocc.compiler.report import bottleneck
 
 Json = Mapping[str, Any]
@@ -26,7 +28,11 @@ def print_summary(console: Console, report: Json, directory: Path) -> None:
     parts: list[RenderableType] = [_ports(report), _layers(report), _figures(report)]
     if report["exactness"]:
         parts.append(_exactness(report))
+    if report["ranges"]:
+        parts.append(_ranges(report))
     console.print(Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False))
+    for warning in warnings(report["ranges"]):
+        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
     console.print(f"written to [bold]{directory}[/]  ({report['seconds']['total']:.1f} s)")
 
 
@@ -88,3 +94,15 @@ def _exactness(report: Json) -> Table:
         else:
             table.add_row(row["layer"], f"constants of {row['rounded_to_bits']} bits", "not proved")
     return table
+
+
+def _ranges(report: Json) -> RenderableType:
+    """The quantizers that clip; the others are only counted."""
+    table = _table("quantizer meets", "least", "greatest", "format", "clipped")
+    clipping = [row for row in report["ranges"] if row["clipped"]]
+    for row in clipping:
+        ends = (f"{row[key]:.4g}" for key in ("least", "greatest"))
+        table.add_row(row["layer"], *ends, row["format"], f"{row['clipped']:.3%}")
+    fine = len(report["ranges"]) - len(clipping)
+    note = f"{fine} of {len(report['ranges'])} quantizers clip none of the calibration data"
+    return Group(table, note) if clipping else note
