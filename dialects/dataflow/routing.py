@@ -12,6 +12,7 @@ from xdsl.ir import SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
+    opt_prop_def,
     prop_def,
     result_def,
     var_result_def,
@@ -31,7 +32,14 @@ from calocc.dialects.dataflow.process import (
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.dataflow.stream import StreamType, stream_of
-from calocc.dialects.qnn.conv import INTS, image_output, int_array, padding_of, window_of
+from calocc.dialects.qnn.conv import (
+    INTS,
+    dilation_of,
+    image_output,
+    int_array,
+    padding_of,
+    window_of,
+)
 from calocc.dialects.qnn.movement import concatenated, padded, transposed, upsampled
 from calocc.dialects.qnn.op import name_attr
 from calocc.dialects.qnn.windows import Padding, Window
@@ -58,6 +66,7 @@ class WindowOp(ProcessOp):
     size = prop_def(INTS)
     strides = prop_def(INTS)
     padding = prop_def(INTS)
+    dilation = opt_prop_def(INTS)
     fill = prop_def(IntegerAttr[I64])
     result = result_def(StreamType)
     assembly_format = "$x attr-dict `:` functional-type(operands, results)"
@@ -70,6 +79,7 @@ class WindowOp(ProcessOp):
                 "size": int_array((window.height, window.width)),
                 "strides": int_array(window.strides),
                 "padding": int_array(tuple(window.padding)),
+                "dilation": dilation_of(window),
                 "fill": IntegerAttr(fill, i64),
                 "layer": name_attr(layer),
             },
@@ -79,7 +89,7 @@ class WindowOp(ProcessOp):
     @property
     def window(self) -> Window:
         """The window that slides over the image."""
-        return window_of(self.size.get_values(), self.strides, self.padding)
+        return window_of(self.size.get_values(), self.strides, self.padding, self.dilation)
 
     def verify_(self) -> None:
         """The result is the operand's windows."""
@@ -107,6 +117,7 @@ class WindowOp(ProcessOp):
             output=(rows, columns),
             in_lanes=in_lanes,
             out_lanes=out_lanes,
+            dilation=window.dilation,
         )
 
     def schedule(self) -> Schedule:
@@ -143,10 +154,10 @@ class WindowOp(ProcessOp):
 
     def resources(self) -> Resources:
         """Line buffers, window registers and the multiplexer behind them."""
-        x, window = stream_of(self.x), self.window
+        x, (rows, columns) = stream_of(self.x), self.window.reach
         return resources.window(
-            rows=window.height,
-            columns=window.width,
+            rows=rows,
+            columns=columns,
             image_width=x.shape[1],
             channels=x.shape[2],
             data_width=x.format.width,

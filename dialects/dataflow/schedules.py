@@ -39,9 +39,9 @@ def _divide(total: int, part: int, name: str) -> int:
 class Window:
     """The geometry of a sliding window over an (height, width, channels) image.
 
-    `kernel` and `stride` are (rows, columns); `pads` is (top, bottom, left, right); `output` is
-    (rows, columns) of windows, which may leave out trailing rows and columns nobody reads;
-    `in_lanes` and `out_lanes` are elements per beat. Raises ValueError when the last window
+    `kernel`, `stride` and `dilation` are (rows, columns); `pads` is (top, bottom, left, right);
+    `output` is (rows, columns) of windows, which may leave out trailing rows and columns nobody
+    reads; `in_lanes` and `out_lanes` are elements per beat. Raises ValueError when the last window
     reaches beyond the padded image.
     """
 
@@ -52,6 +52,7 @@ class Window:
     output: tuple[int, int]
     in_lanes: int
     out_lanes: int
+    dilation: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
         top, bottom, left, right = self.pads
@@ -61,7 +62,10 @@ class Window:
                 raise ValueError(f"the last window of axis {axis} reaches beyond its padding")
 
     def _reach(self, axis: int) -> int:
-        return (self.output[axis] - 1) * self.stride[axis] + self.kernel[axis]
+        return (self.output[axis] - 1) * self.stride[axis] + self._span(axis)
+
+    def _span(self, axis: int) -> int:
+        return (self.kernel[axis] - 1) * self.dilation[axis] + 1
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -94,7 +98,7 @@ class Window:
         return np.logical_and.outer(self._ends(0), self._ends(1)).ravel()
 
     def _ends(self, axis: int) -> NDArray[np.bool_]:
-        first = _arange(self.extent[axis]) - (self.kernel[axis] - 1)
+        first = _arange(self.extent[axis]) - (self._span(axis) - 1)
         stride = self.stride[axis]
         return (first >= 0) & (first % stride == 0) & (first // stride < self.output[axis])
 

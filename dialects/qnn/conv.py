@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from xdsl.dialects.builtin import I64, DenseArrayBase, TensorType, i64
-from xdsl.irdl import base, irdl_op_definition, operand_def, prop_def
+from xdsl.irdl import base, irdl_op_definition, operand_def, opt_prop_def, prop_def
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.fixed.exact import align
@@ -33,11 +33,15 @@ INTS = DenseArrayBase.constr(i64)
 
 
 def window_of(
-    size: Sequence[int], strides: DenseArrayBase[I64], padding: DenseArrayBase[I64]
+    size: Sequence[int],
+    strides: DenseArrayBase[I64],
+    padding: DenseArrayBase[I64],
+    dilation: DenseArrayBase[I64] | None = None,
 ) -> Window:
     """The window that attributes describe; raise VerifyException if they describe none."""
+    apart = (1, 1) if dilation is None else dilation.get_values()
     try:
-        return Window.of(size, strides.get_values(), padding.get_values())
+        return Window.of(size, strides.get_values(), padding.get_values(), apart)
     except ValueError as error:
         raise VerifyException(str(error)) from None
 
@@ -53,6 +57,11 @@ def padding_of(attribute: DenseArrayBase[I64]) -> Padding:
 def int_array(values: Sequence[int]) -> DenseArrayBase[I64]:
     """The attribute `array<i64: ...>`."""
     return DenseArrayBase.from_list(i64, list(values))
+
+
+def dilation_of(window: Window) -> DenseArrayBase[I64] | None:
+    """The attribute for a dilation; none for neighbours side by side."""
+    return None if window.dilation == (1, 1) else int_array(window.dilation)
 
 
 def image_output(window: Window, image: Shape, channels: int) -> Shape:
@@ -79,6 +88,7 @@ class ConvolutionOp(QnnOp, ABC):
     w = operand_def(base(TensorType))
     strides = prop_def(INTS)
     padding = prop_def(INTS)
+    dilation = opt_prop_def(INTS)
     assembly_format = "$x `,` $w attr-dict `:` functional-type(operands, results)"
 
     def __init__(
@@ -92,6 +102,7 @@ class ConvolutionOp(QnnOp, ABC):
             properties={
                 "strides": int_array(window.strides),
                 "padding": int_array(tuple(window.padding)),
+                "dilation": dilation_of(window),
                 "layer": name_attr(layer),
             },
             result_types=[result],
@@ -105,7 +116,7 @@ class ConvolutionOp(QnnOp, ABC):
     @property
     def window(self) -> Window:
         """The window that slides over the image."""
-        return window_of(shape_of(self.w)[:2], self.strides, self.padding)
+        return window_of(shape_of(self.w)[:2], self.strides, self.padding, self.dilation)
 
     def infer_shape(self, *shapes: Shape) -> Shape:
         """(H, W, C) and (KH, KW, C, M) give (OH, OW, channels)."""

@@ -39,6 +39,11 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 """Klambauer et al., Self-Normalizing Neural Networks (2017), as Keras rounds them."""
 
 
+def _exponential(x: Reals) -> Reals:
+    # No format reaches as far as the greatest float64.
+    return np.exp(np.minimum(x, 709))
+
+
 def _elu(x: Reals) -> Reals:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
@@ -53,7 +58,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
     "softplus": lambda x: np.logaddexp(x, 0),
     "softsign": lambda x: x / (1 + np.abs(x)),
-    "exponential": np.exp,
+    "exponential": _exponential,
     "elu": _elu,
     "selu": _selu,
     "swish": lambda x: x * _sigmoid(x),

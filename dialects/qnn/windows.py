@@ -38,30 +38,48 @@ class Padding:
 
 @dataclass(frozen=True)
 class Window:
-    """A window of `height` x `width` pixels that moves by `strides` over a padded image."""
+    """A window of `height` x `width` pixels that moves by `strides` over a padded image.
+
+    Neighbours under the window are `dilation` rows and columns apart in the image.
+    """
 
     height: int
     width: int
     strides: tuple[int, int] = (1, 1)
     padding: Padding = Padding()
+    dilation: tuple[int, int] = (1, 1)
 
     @staticmethod
-    def of(size: Sequence[int], strides: Sequence[int], padding: Sequence[int]) -> Window:
+    def of(
+        size: Sequence[int],
+        strides: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int] = (1, 1),
+    ) -> Window:
         """From plain lists; raise ValueError for a wrong number of them or a size below 1."""
         if (len(size), len(strides)) != (2, 2) or min(*size, *strides) < 1:
             raise ValueError(f"a window of size {tuple(size)} cannot move by {tuple(strides)}")
-        return Window(size[0], size[1], (strides[0], strides[1]), Padding.of(padding))
+        if len(dilation) != 2 or min(dilation) < 1:
+            raise ValueError(f"a window is not dilated by {tuple(dilation)}")
+        apart = dilation[0], dilation[1]
+        return Window(size[0], size[1], (strides[0], strides[1]), Padding.of(padding), apart)
 
     @property
     def taps(self) -> int:
         """Pixels under the window."""
         return self.height * self.width
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns from the first pixel under the window to the last."""
+        return reach(self.height, self.dilation[0]), reach(self.width, self.dilation[1])
+
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Number of window positions down and across; not positive if the image is too small."""
         pad = self.padding
-        rows = (height + pad.top + pad.bottom - self.height) // self.strides[0] + 1
-        columns = (width + pad.left + pad.right - self.width) // self.strides[1] + 1
+        high, wide = self.reach
+        rows = (height + pad.top + pad.bottom - high) // self.strides[0] + 1
+        columns = (width + pad.left + pad.right - wide) // self.strides[1] + 1
         return rows, columns
 
     def slide(self, images: Array, fill: float = 0) -> Array:
@@ -71,15 +89,28 @@ class Window:
         if pad:
             edges = ((0, 0), (pad.top, pad.bottom), (pad.left, pad.right), (0, 0))
             images = np.pad(images, edges, constant_values=fill)
-        view = np.lib.stride_tricks.sliding_window_view(images, (self.height, self.width), (1, 2))
-        return view[:, :: self.strides[0], :: self.strides[1]].transpose(0, 1, 2, 4, 5, 3)
+        view = np.lib.stride_tricks.sliding_window_view(images, self.reach, (1, 2))
+        down, across = self.dilation
+        moved = view[:, :: self.strides[0], :: self.strides[1], :, ::down, ::across]
+        return moved.transpose(0, 1, 2, 4, 5, 3)
 
     @staticmethod
-    def same(height: int, width: int, size: tuple[int, int], strides: tuple[int, int]) -> Window:
+    def same(
+        height: int,
+        width: int,
+        size: tuple[int, int],
+        strides: tuple[int, int],
+        dilation: tuple[int, int] = (1, 1),
+    ) -> Window:
         """The window of a Keras 'same' layer on an image: the surplus pad is below and right."""
-        top, bottom = _same(height, size[0], strides[0])
-        left, right = _same(width, size[1], strides[1])
-        return Window(*size, strides, Padding(top, bottom, left, right))
+        top, bottom = _same(height, reach(size[0], dilation[0]), strides[0])
+        left, right = _same(width, reach(size[1], dilation[1]), strides[1])
+        return Window(*size, strides, Padding(top, bottom, left, right), dilation)
+
+
+def reach(taps: int, dilation: int) -> int:
+    """Pixels from the first tap to the last along one axis."""
+    return (taps - 1) * dilation + 1
 
 
 def _same(length: int, size: int, stride: int) -> tuple[int, int]:

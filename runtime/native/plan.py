@@ -190,7 +190,7 @@ def _geometry(op: MatvecOp | DepthwiseOp | ReduceOp, channels: int) -> tuple[SSA
 
 def _over_image(window: Window, image: Sequence[int], out: Sequence[int], fill: int) -> Geometry:
     pad = window.padding
-    sizes = (window.height, window.width, *window.strides, 1, 1, pad.top, pad.left)
+    sizes = (window.height, window.width, *window.strides, *window.dilation, pad.top, pad.left)
     return Geometry(*image, *sizes, *out, fill)
 
 

@@ -105,11 +105,10 @@ def plain(class_name: str, words: str, shape: tuple[int, ...] = IMAGE, **config:
 
 
 LAYERS: dict[str, Case] = {
-    "dilated": conv("dilation_rate=[2, 2], only (1, 1) is supported", dilation_rate=[2, 2]),
-    "grouped": conv("groups=2, only 1 is supported", groups=2),
+    "dilated by nothing": conv("cannot move by (0, 2)", dilation_rate=[0, 2]),
+    "grouped": conv("2 groups do not divide 2 channels and 5 filters", groups=2),
     "channels-first": conv("data_format='channels_first'", data_format="channels_first"),
-    "causal": plain("Conv1D", "padding='causal'", (6, 2),
-        filters=1, kernel_size=2, padding="causal"),
+    "causal": conv("padding='causal'", padding="causal"),
     "no-stride": conv("a window of size (3, 3) cannot move by (0, 1)", strides=[0, 1]),
     "huge-stride": conv("strides=[10000", strides=[10**30, 1]),
     "large-window": conv("the image (4, 6, 2) is smaller than the window",
@@ -122,7 +121,7 @@ LAYERS: dict[str, Case] = {
     "no-weights": dense("has no weight 'kernel'", {}),
     "nan": dense("2 values that are NaN or infinite",
         {"kernel": np.array([[np.nan, np.inf, 1.0]] * 1), "bias": ones(3)}),
-    "activation": dense("the activation 'gelu' is not known", activation="gelu"),
+    "activation": dense("the activation 'log_softmax' is not known", activation="log_softmax"),
     "quantizer": dense("is not a known quantizer", kernel_quantizer="my_bits(4)"),
     "random": dense("draws random numbers at inference", kernel_quantizer="bernoulli()"),
     "bilinear": plain("UpSampling2D", "interpolation='bilinear'", interpolation="bilinear"),
@@ -131,7 +130,7 @@ LAYERS: dict[str, Case] = {
     "leaky-slope": plain("LeakyReLU", "its slope -0.1 is negative", alpha=-0.1),
     "norm-axis": plain("BatchNormalization", "axis=[1] is not the channel axis", axis=[1]),
     "renorm": plain("BatchNormalization", "renorm=True", renorm=True),
-    "softmax-axis": plain("Softmax", "axis 1, which is not the last one", axis=1),
+    "softmax-axis": plain("Softmax", "axis=4 is not an axis of its operand", axis=4),
     "padded-average": plain("AveragePooling2D", "an average over padded windows",
         pool_size=[3, 3], strides=[1, 1], padding="same"),
     "concatenate": plain("Concatenate", "axis=4 is not an axis of its operands", axis=4),

@@ -91,19 +91,27 @@ class Axis:
     stride: int
     before: int
     out: int
+    dilation: int
 
     @staticmethod
     def draw(rng: random.Random) -> Axis:
         size, taps, stride = rng.randint(1, 6), rng.randint(1, 4), rng.randint(1, 3)
-        before, after = rng.randint(0, taps), rng.randint(0, taps)
-        after = max(after, taps - size - before)
-        fits = (before + size + after - taps) // stride + 1
-        return Axis(size, taps, stride, before, rng.choice([fits, max(1, fits - 1)]))
+        dilation = rng.choice([1, 1, 2, 3])
+        span = (taps - 1) * dilation + 1
+        before, after = rng.randint(0, span), rng.randint(0, span)
+        after = max(after, span - size - before)
+        fits = (before + size + after - span) // stride + 1
+        return Axis(size, taps, stride, before, rng.choice([fits, max(1, fits - 1)]), dilation)
+
+    @property
+    def span(self) -> int:
+        """Slots from the first tap to the last."""
+        return (self.taps - 1) * self.dilation + 1
 
     @property
     def slots(self) -> int:
         """The padded size that all windows and all pixels fit in."""
-        return max((self.out - 1) * self.stride + self.taps, self.before + self.size)
+        return max((self.out - 1) * self.stride + self.span, self.before + self.size)
 
     def real(self, slot: int) -> bool:
         """Whether the slot is a pixel, not padding."""
@@ -111,7 +119,7 @@ class Axis:
 
     def valid(self, slot: int) -> bool:
         """Whether a window ends at this slot."""
-        start = slot - self.taps + 1
+        start = slot - self.span + 1
         return start >= 0 and start % self.stride == 0 and start // self.stride < self.out
 
 
@@ -143,6 +151,8 @@ def draw_window(rng: random.Random) -> Case:
         filt_width=cols.taps,
         stride_height=rows.stride,
         stride_width=cols.stride,
+        dilation_height=rows.dilation,
+        dilation_width=cols.dilation,
         pad_top=rows.before,
         pad_left=cols.before,
         out_height=rows.out,
@@ -155,7 +165,8 @@ def draw_window(rng: random.Random) -> Case:
         top, left = rows.before, cols.before
         pixels = event[0].reshape(rows.size, cols.size, channels)
         padded[top : top + rows.size, left : left + cols.size] = pixels
-        views = np.lib.stride_tricks.sliding_window_view(padded, (rows.taps, cols.taps), (0, 1))
+        views = np.lib.stride_tricks.sliding_window_view(padded, (rows.span, cols.span), (0, 1))
+        views = views[..., :: rows.dilation, :: cols.dilation]
         picked = views[:: rows.stride, :: cols.stride][: rows.out, : cols.out]
         return flat(picked.transpose(0, 1, 3, 4, 2))
 

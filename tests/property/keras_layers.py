@@ -131,14 +131,21 @@ def _convolution(draw: st.DrawFn) -> dict[str, Any]:
 
 @drawn("products", "Conv2D", "QConv2D")
 def _conv2d(draw: st.DrawFn, name: str) -> Spec:
-    return Spec(name, _linear(draw, name, **_convolution(draw)), 3)
+    return Spec(name, _dilated(draw, _linear(draw, name, **_convolution(draw))), 3)
+
+
+def _dilated(draw: st.DrawFn, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Keras dilates layers of stride 1 only, and wants equal rates of depthwise ones."""
+    if arguments["strides"] not in (1, (1, 1)) or arguments["padding"] == "valid":
+        return arguments  # a valid window may be larger than the image
+    return {**arguments, "dilation_rate": size(draw, 3)}
 
 
 @drawn("products", "Conv1D", "QConv1D")
 def _conv1d(draw: st.DrawFn, name: str) -> Spec:
     window = {"kernel_size": size(draw), "strides": size(draw, 2), "padding": pick(draw, *ROW)}
     arguments = _linear(draw, name, **(_convolution(draw) | window))
-    return Spec(name, arguments, 2)
+    return Spec(name, _dilated(draw, arguments), 2)
 
 
 @drawn("products", "QConv2DBatchnorm")
@@ -158,7 +165,7 @@ def _depthwise_arguments(draw: st.DrawFn, name: str) -> dict[str, Any]:
     del arguments["filters"]
     if isinstance(arguments["strides"], tuple):  # the CPU kernel wants equal strides
         arguments["strides"] = arguments["strides"][0]
-    return _renamed(arguments, "depthwise_quantizer")
+    return _renamed(_dilated(draw, arguments), "depthwise_quantizer")
 
 
 @drawn("depthwise", "DepthwiseConv2D", "QDepthwiseConv2D")

@@ -47,6 +47,7 @@ def model(shape: tuple[int, ...], layers: Layers, last: str = BEHIND) -> Any:
 
 
 RIGHT: dict[str, tuple[tuple[int, ...], Layers]] = {
+    "dilation": (IMAGE, lambda: [conv(dilation_rate=(2, 3))]),
     "depth_multiplier": (IMAGE, lambda: [depthwise(2)]),
     "relu_max_value": (IMAGE, lambda: [conv(), keras.layers.ReLU(max_value=0.25)]),
     "symmetric_quantized_bits": (VECTOR, lambda: [quantized("quantized_bits(6,0,1,alpha=1)")]),
@@ -123,7 +124,6 @@ def test_one_value_for_nine_readers_and_a_broadcast_sum(tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[tuple[int, ...], Layers, str]] = {
-    "dilation": (IMAGE, lambda: [conv(dilation_rate=2)], "dilation_rate"),
     "bilinear": (
         IMAGE,
         lambda: [keras.layers.UpSampling2D(interpolation="bilinear")],
@@ -139,3 +139,10 @@ def test_known_miscompiles_are_refused_here(name: str, tmp_path: Path) -> None:
     shape, layers, text = REFUSED[name]
     with pytest.raises(calocc.CaloccError, match=text):
         calocc.compile(save(model(shape, layers), tmp_path / "m.h5"))
+
+
+def test_a_dilated_convolution_in_the_generated_code(tmp_path: Path) -> None:
+    built = model(IMAGE, lambda: [conv(dilation_rate=(2, 3), padding="same")])
+    design = calocc.compile(save(built, tmp_path / "m.h5"))
+    x = np.random.default_rng(4).normal(0, 3, (10, *IMAGE))
+    assert np.array_equal(design.csim().predict(x), design.predict(x))

@@ -35,7 +35,7 @@ from calocc.dialects.qnn.elementwise import (
     ReluOp,
     SubtractOp,
 )
-from calocc.dialects.qnn.function import FUNCTIONS, FunctionOp
+from calocc.dialects.qnn.function import FUNCTIONS, VALLEYS, FunctionOp
 from calocc.dialects.qnn.movement import (
     ConcatOp,
     MovementOp,
@@ -445,12 +445,12 @@ def test_functions(name: str, at: float, value: float) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_never_decrease_or_overflow(name: str) -> None:
+def test_functions_never_overflow_and_fall_only_where_they_say_so(name: str) -> None:
     x = np.concatenate([np.linspace(-20, 20, 4001), [-1e4, 1e4]])
     x.sort()
     with np.errstate(over="raise", invalid="raise"):
         y: NDArray[np.float64] = FUNCTIONS[name](x)
-    assert (np.diff(y) >= 0).all()
+    assert (np.diff(y) >= 0).all() == (name not in VALLEYS)
 
 
 @given(data=st.data(), bits=st.sampled_from([4, 12, 24, 29]))

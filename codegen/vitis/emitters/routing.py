@@ -29,6 +29,8 @@ def _window(state: Emitter, op: WindowOp) -> None:
         filt_width=window.width,
         stride_height=window.strides[0],
         stride_width=window.strides[1],
+        dilation_height=window.dilation[0],
+        dilation_width=window.dilation[1],
         pad_top=window.padding.top,
         pad_left=window.padding.left,
         out_height=shape.output[0],

@@ -12,8 +12,9 @@ namespace nnet {
 //      window, out_T::size lanes (divides their number; a beat may span several taps)
 //
 // CONFIG_T: in_height, in_width, n_chan, filt_height, filt_width, stride_height, stride_width,
-// pad_top, pad_left, out_height, out_width, trips, and `static in_T::value_type pad_value()`.
-// Padding below and to the right follows from out_height and out_width.
+// dilation_height, dilation_width, pad_top, pad_left, out_height, out_width, trips, and
+// `static in_T::value_type pad_value()`. Padding below and to the right follows from out_height and
+// out_width.
 //
 // The padded image has rows x cols slots, large enough for every window and every input pixel.
 // In the phase of slot s pixel s is read while the window that slot s-1 completed is written; the
@@ -26,6 +27,10 @@ void window(hls::stream<in_T> &in, hls::stream<out_T> &out) {
     const unsigned C = CONFIG_T::n_chan;
     const unsigned KH = CONFIG_T::filt_height;
     const unsigned KW = CONFIG_T::filt_width;
+    const unsigned DH = CONFIG_T::dilation_height;
+    const unsigned DW = CONFIG_T::dilation_width;
+    const unsigned rows_spanned = (KH - 1) * DH + 1;
+    const unsigned cols_spanned = (KW - 1) * DW + 1;
     const unsigned W = CONFIG_T::in_width;
     const unsigned L = in_T::size;
     const unsigned S = out_T::size;
@@ -34,10 +39,10 @@ void window(hls::stream<in_T> &in, hls::stream<out_T> &out) {
     const unsigned both_beats = max_of<in_beats, out_beats>::value;
     const unsigned end_row = CONFIG_T::pad_top + CONFIG_T::in_height;
     const unsigned end_col = CONFIG_T::pad_left + W;
-    const unsigned used_rows = (CONFIG_T::out_height - 1) * CONFIG_T::stride_height + KH;
-    const unsigned used_cols = (CONFIG_T::out_width - 1) * CONFIG_T::stride_width + KW;
+    const unsigned used_rows = (CONFIG_T::out_height - 1) * CONFIG_T::stride_height + rows_spanned;
+    const unsigned used_cols = (CONFIG_T::out_width - 1) * CONFIG_T::stride_width + cols_spanned;
     const unsigned cols = max_of<used_cols, end_col>::value;
-    const unsigned line_rows = max_of<KH - 1, 1>::value;
+    const unsigned line_rows = max_of<rows_spanned - 1, 1>::value;
     static_assert(C % L == 0, "input lanes must divide the channels");
     static_assert(KH * KW * C % S == 0, "output lanes must divide the window");
 
@@ -56,14 +61,19 @@ void window(hls::stream<in_T> &in, hls::stream<out_T> &out) {
     // Beat-wise view of the window in order (row, column, channel).
     elem_t taps[out_beats][S];
     #pragma HLS ARRAY_PARTITION variable=taps complete dim=0
+    // Between two taps of a row: the columns that dilation leaves out.
+    const unsigned gaps = max_of<KW - 1, 1>::value;
+    const unsigned gap = max_of<DW - 1, 1>::value;
+    elem_t between[KH][gaps][gap][C];
+    #pragma HLS ARRAY_PARTITION variable=between complete dim=0
     elem_t pixel[in_beats][L];
     #pragma HLS ARRAY_PARTITION variable=pixel complete dim=0
 
     unsigned row = 0;
     unsigned col = 0;
     unsigned beat = 0;              // iteration within the phase
-    unsigned rows_to_go = KH - 1;   // slots until a window can end, per axis
-    unsigned cols_to_go = KW - 1;
+    unsigned rows_to_go = rows_spanned - 1; // slots until a window can end, per axis
+    unsigned cols_to_go = cols_spanned - 1;
     bool emit = false;              // the previous slot completed a window
 
     for (unsigned i = 0; i < CONFIG_T::trips; i++) {
@@ -95,23 +105,32 @@ void window(hls::stream<in_T> &in, hls::stream<out_T> &out) {
         for (unsigned kh = 0; kh < KH; kh++) {
             for (unsigned j = 0; j < (KW - 1) * C; j++) {
                 const unsigned to = kh * KW * C + j;
-                taps[to / S][to % S] = taps[(to + C) / S][(to + C) % S];
+                elem_t moved = taps[(to + C) / S][(to + C) % S];
+                if (DW > 1) {
+                    const elem_t oldest = between[kh][j / C][0][j % C];
+                    for (unsigned d = 0; d + 1 < gap; d++)
+                        between[kh][j / C][d][j % C] = between[kh][j / C][d + 1][j % C];
+                    between[kh][j / C][gap - 1][j % C] = moved;
+                    moved = oldest;
+                }
+                taps[to / S][to % S] = moved;
             }
         }
         const unsigned x = col - CONFIG_T::pad_left;
         for (unsigned c = 0; c < C; c++) {
             const elem_t fresh = real ? pixel[c / L][c % L] : padding;
-            for (unsigned kh = 0; kh < KH; kh++) {
-                const unsigned to = ((kh + 1) * KW - 1) * C + c;
-                const bool bottom = kh + 1 == KH;
+            for (unsigned r = 0; r < rows_spanned; r++) {
+                const unsigned to = ((r / DH + 1) * KW - 1) * C + c;
+                const bool bottom = r + 1 == rows_spanned;
                 elem_t next = padding;
                 if (bottom)
                     next = fresh;
                 else if (col_inside)
-                    next = line[kh][x][c];
-                taps[to / S][to % S] = next;
-                if (kh > 0 && col_inside)
-                    line[kh - 1][x][c] = next;
+                    next = line[r][x][c];
+                if (r % DH == 0)
+                    taps[to / S][to % S] = next;
+                if (r > 0 && col_inside)
+                    line[r - 1][x][c] = next;
             }
         }
 
@@ -121,7 +140,7 @@ void window(hls::stream<in_T> &in, hls::stream<out_T> &out) {
             cols_to_go = cols_to_go == 0 ? CONFIG_T::stride_width - 1 : cols_to_go - 1;
         } else {
             col = 0;
-            cols_to_go = KW - 1;
+            cols_to_go = cols_spanned - 1;
             row++;
             rows_to_go = rows_to_go == 0 ? CONFIG_T::stride_height - 1 : rows_to_go - 1;
         }

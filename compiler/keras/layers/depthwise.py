@@ -42,7 +42,8 @@ def depthwise(
     builder: Builder, config: LayerConfig, image: SSAValue, kernel: Floats, strides: tuple[int, int]
 ) -> SSAValue:
     """The depthwise product over an image."""
-    window = window_of(config, shape_of(image), (kernel.shape[0], kernel.shape[1]), strides)
+    size, dilation = (kernel.shape[0], kernel.shape[1]), config.take_pair("dilation_rate", (1, 1))
+    window = window_of(config, shape_of(image), size, strides, dilation)
     return _over(builder, config, image, kernel, window)
 
 
@@ -54,15 +55,14 @@ def _over(
     return builder.add(config, DepthwiseOp(image, weights, window, layer=config.layer.name))
 
 
-def _expect_plain(config: LayerConfig, ones: tuple[int, ...]) -> None:
+def _expect_plain(config: LayerConfig) -> None:
     config.expect_default("data_format", "channels_last")
-    config.expect_default("dilation_rate", ones)
     config.expect_default("groups", 1)
 
 
 def _depthwise2d(builder: Builder, config: LayerConfig, x: SSAValue) -> SSAValue:
     require_rank(config, x, 3)
-    _expect_plain(config, (1, 1))
+    _expect_plain(config)
     strides = config.take_pair("strides", (1, 1))
     kernel = stored_taps(config, x, config.take_pair("kernel_size"))
     return depthwise(builder, config, x, kernel, strides)
@@ -85,7 +85,7 @@ def separable_conv2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
 def _depthwise1d(builder: Builder, config: LayerConfig, x: SSAValue) -> SSAValue:
     """The depthwise product over a sequence, as an image of one row."""
     length, channels = require_rank(config, x, 2)
-    _expect_plain(config, (1,))
+    _expect_plain(config)
     (size,), (stride,) = config.take_ints("kernel_size", 1), config.take_ints("strides", 1, (1,))
     image = builder.add(config, ReshapeOp(x, (1, length, channels), config.layer.name))
     kernel = stored_taps(config, image, (size,))

@@ -34,7 +34,7 @@ def conv2d_batchnorm(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
     quantized."""
     x = single(config, inputs)
     channels = require_rank(config, x, 3)[-1]
-    expect_plain_convolution(config, (1, 1))
+    expect_plain_convolution(config)
     config.expect_default("groups", 1)
     _expect_plain_folding(config, 3)
     kernel = kernel2d(config, channels)
@@ -50,7 +50,7 @@ def depthwise_conv2d_batchnorm(
     """Each channel convolved with its own kernels, the batch normalisation folded into them."""
     x = single(config, inputs)
     require_rank(config, x, 3)
-    expect_plain_convolution(config, (1, 1))
+    expect_plain_convolution(config)
     config.expect_default("groups", 1)
     _expect_plain_folding(config, 3)
     taps = stored_taps(config, x, config.take_pair("kernel_size"))

@@ -26,7 +26,7 @@ from calocc.dialects.qnn.movement import ConcatOp, ReshapeOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.quantizers import Quantizer, promote_kernel
 from calocc.dialects.qnn.slice import SliceOp
-from calocc.dialects.qnn.windows import Padding, Window
+from calocc.dialects.qnn.windows import Padding, Window, reach
 
 Floats = NDArray[Any]
 _LARGEST_WINDOW = 1 << 20
@@ -62,14 +62,19 @@ def dense(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> 
 
 
 def window_of(
-    config: LayerConfig, image: tuple[int, ...], size: tuple[int, int], strides: tuple[int, int]
+    config: LayerConfig,
+    image: tuple[int, ...],
+    size: tuple[int, int],
+    strides: tuple[int, int],
+    dilation: tuple[int, int] = (1, 1),
 ) -> Window:
     """The window of a layer over an image (H, W, C) under its `padding`."""
+    _expect_window(config, size, dilation)
     _expect_window(config, size, strides)
     padding = config.take_str("padding", "valid", ("valid", "same"))
     if padding == "same":
-        return Window.same(image[0], image[1], size, strides)
-    return Window(*size, strides, Padding())
+        return Window.same(image[0], image[1], size, strides, dilation)
+    return Window(*size, strides, Padding(), dilation)
 
 
 def _expect_window(config: LayerConfig, size: Sequence[int], strides: Sequence[int]) -> None:
@@ -81,10 +86,13 @@ def _expect_window(config: LayerConfig, size: Sequence[int], strides: Sequence[i
 
 def row_window(config: LayerConfig, length: int, channels: int, size: int, stride: int) -> Window:
     """The window of a layer over a sequence, an image of one row; `causal` pads in front only."""
+    (dilation,) = config.take_ints("dilation_rate", 1, (1,))
     if config.take("padding") != "causal":
-        return window_of(config, (1, length, channels), (1, size), (1, stride))
-    _expect_window(config, (size,), (stride,))
-    return Window(1, size, (1, stride), Padding(0, 0, size - 1, 0))
+        image = (1, length, channels)
+        return window_of(config, image, (1, size), (1, stride), (1, dilation))
+    _expect_window(config, (size, dilation), (stride,))
+    in_front = Padding(0, 0, reach(size, dilation) - 1, 0)
+    return Window(1, size, (1, stride), in_front, (1, dilation))
 
 
 def require_rank(config: LayerConfig, x: SSAValue, rank: int) -> tuple[int, ...]:
@@ -100,10 +108,9 @@ def require_rank(config: LayerConfig, x: SSAValue, rank: int) -> tuple[int, ...]
     return shape
 
 
-def expect_plain_convolution(config: LayerConfig, ones: tuple[int, ...]) -> None:
-    """Channels last, without dilation or mask."""
+def expect_plain_convolution(config: LayerConfig) -> None:
+    """Channels last, without mask."""
     config.expect_default("data_format", "channels_last")
-    config.expect_default("dilation_rate", ones)
     config.expect_default("mask", None)
 
 
@@ -116,7 +123,9 @@ def kernel2d(config: LayerConfig, channels: int) -> Floats:
 def convolve2d(builder: Builder, config: LayerConfig, x: SSAValue, kernel: Floats) -> SSAValue:
     """Products of the windows over an image with a kernel (height, width, channels, filters)."""
     size = kernel.shape[0], kernel.shape[1]
-    window = window_of(config, shape_of(x), size, config.take_pair("strides", (1, 1)))
+    strides = config.take_pair("strides", (1, 1))
+    dilation = config.take_pair("dilation_rate", (1, 1))
+    window = window_of(config, shape_of(x), size, strides, dilation)
     return convolve(builder, config, x, kernel, window)
 
 
@@ -135,7 +144,7 @@ def conv2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) ->
     """2-D convolution, perhaps in groups of channels, bias, activation."""
     x = single(config, inputs)
     channels = require_rank(config, x, 3)[-1]
-    expect_plain_convolution(config, (1, 1))
+    expect_plain_convolution(config)
     own = _channels_of_group(config, channels)
     y = convolve2d(builder, config, x, kernel2d(config, own))
     return finish_linear(builder, config, y)
@@ -146,7 +155,7 @@ def conv1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) ->
     """1-D convolution: an image of one row."""
     x = single(config, inputs)
     length, channels = require_rank(config, x, 2)
-    expect_plain_convolution(config, (1,))
+    expect_plain_convolution(config)
     name = config.layer.name
     (size,), (stride,) = config.take_ints("kernel_size", 1), config.take_ints("strides", 1, (1,))
     own = _channels_of_group(config, channels)
