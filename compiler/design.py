@@ -149,7 +149,7 @@ class Design:
         """
         arrays = arrays_for(self.inputs, x)
         mantissas = [to_mantissas(p, a) for p, a in zip(self.inputs, arrays, strict=True)]
-        workers = threads or len(os.sched_getaffinity(0))
+        workers = threads or _processors()
         plan = self.plan()
         chunks = [
             plan.run([m[k : k + EVENTS_AT_ONCE] for m in mantissas], workers)
@@ -169,6 +169,12 @@ class Design:
         from calocc.runtime.csim import build_csim
 
         return build_csim(self)
+
+
+def _processors() -> int:
+    """How many processors this process may use; not every system tells."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def as_prediction(ports: tuple[Port, ...], mantissas: list[NDArray[np.int64]]) -> Prediction:
