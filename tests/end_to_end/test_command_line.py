@@ -162,11 +162,11 @@ def unknown_layer(here: Path) -> list[str]:
     return [str(edited(JETS, here / "model.h5", edit))]
 
 
-def dilated(here: Path) -> list[str]:
+def channels_first(here: Path) -> list[str]:
     """A key with another value than its default."""
 
     def edit(layers: list[dict[str, Any]]) -> None:
-        layer(layers, "conv_2")["config"]["dilation_rate"] = [2, 2]
+        layer(layers, "conv_2")["config"]["data_format"] = "channels_first"
 
     return [str(edited(DIGITS, here / "model.h5", edit))]
 
@@ -211,7 +211,7 @@ REFUSED: list[tuple[Callable[[Path], list[str]], tuple[str, ...]]] = [
     (truncated, ("cut.h5",)),
     (text_file, ("text.h5",)),
     (unknown_layer, ("relu_1", "MysteryLayer")),
-    (dilated, ("conv_2", "dilation_rate", "2")),
+    (channels_first, ("conv_2", "data_format", "channels_first")),
     (new_key, ("dense_2", "sparsity", "0.5")),
     (no_stride, ("conv_2", "strides")),
     (no_input_format, ("'jets'", "--input", "--calibrate", "QActivation")),
