@@ -221,6 +221,10 @@ def _folding(kernel: str) -> Callable[[Mapping[str, Any]], Variables]:
     return variables
 
 
+def _einsum(config: Mapping[str, Any]) -> Variables:
+    return {"vars": ("kernel",) if config.get("bias_axes") is None else ("kernel", "bias")}
+
+
 _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], Variables]] = {
     **dict.fromkeys(
         ("Dense", "QDense", "Conv1D", "QConv1D", "Conv2D", "QConv2D", "Conv2DTranspose"),
@@ -237,5 +241,6 @@ _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], Variables]] = {
     "QConv2DBatchnorm": _folding("kernel"),
     "QDepthwiseConv2DBatchnorm": _folding("depthwise_kernel"),
     "PReLU": lambda config: {"vars": ("alpha",)},
+    "EinsumDense": _einsum,
 }
 """What real files of tf_keras 2.20, Keras 3.15 and QKeras 0.9 hold."""
