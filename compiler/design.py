@@ -45,6 +45,7 @@ from calocc.compiler.settings import Settings, parse_settings
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import Balance
+from calocc.runtime.emulator import EVENTS_AT_ONCE
 
 if TYPE_CHECKING:
     from calocc.runtime.csim import Csim
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
 Prediction = NDArray[np.float64] | list[NDArray[np.float64]]
 
 STAGES = ("qnn", "fixed", "dataflow")
-EVENTS_AT_ONCE = 32
-"""Events per pass through the emulator: bounds its memory at full speed."""
 
 
 @dataclass(frozen=True)

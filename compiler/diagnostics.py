@@ -32,3 +32,23 @@ class CaloccError(Exception, ABC):
 
     def __str__(self) -> str:
         return f"error: {self.where}: {self.what}\n  hint: {self.hint}"
+
+
+class Reasoned:
+    """The words of errors that carry a `reason` and an `advice`; mixed in before `CaloccError`."""
+
+    layer: str
+    reason: str
+    advice: str
+
+    @property
+    def where(self) -> str:
+        return f"layer {self.layer!r}"
+
+    @property
+    def what(self) -> str:
+        return self.reason
+
+    @property
+    def hint(self) -> str:
+        return self.advice

@@ -15,12 +15,11 @@ from calocc.compiler.ports import main_function
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.op import is_constant
 from calocc.dialects.qnn.quantize import QuantizeOp
-from calocc.runtime.emulator import execute
+from calocc.runtime.emulator import EVENTS_AT_ONCE, execute
 
 Reals = NDArray[np.float64]
 Json = dict[str, Any]
 
-EVENTS_AT_ONCE = 32
 WORTH_A_WARNING = 1e-3
 """The clipped fraction from which a quantizer is warned of."""
 

@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
 
-from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.diagnostics import CaloccError, Reasoned
 from calocc.compiler.network import processes_of
 from calocc.compiler.ports import main_function, return_op
 from calocc.dialects.dataflow.compute import WeightedOp
@@ -37,24 +37,12 @@ LARGEST_LITERAL = 1 << 53
 
 
 @dataclass(eq=False)
-class NotBuildable(CaloccError):
+class NotBuildable(Reasoned, CaloccError):
     """A process that Vitis HLS cannot build."""
 
     layer: str
     reason: str
     advice: str
-
-    @property
-    def where(self) -> str:
-        return f"layer {self.layer!r}"
-
-    @property
-    def what(self) -> str:
-        return self.reason
-
-    @property
-    def hint(self) -> str:
-        return self.advice
 
 
 def find_obstacle(function: FuncOp) -> NotBuildable | None:

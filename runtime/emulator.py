@@ -14,6 +14,9 @@ from calocc.compiler.ports import main_function
 
 Array = NDArray[Any]
 
+EVENTS_AT_ONCE = 32
+"""Events per pass over a module, for whoever has many: bounds the memory at full speed."""
+
 
 @runtime_checkable
 class Executable(Protocol):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +16,11 @@ from calocc.codegen.vitis.scalars import function_lines, is_identity
 from calocc.compiler.network import fifos_of, processes_of, wire_source
 from calocc.compiler.ports import Port, input_ports, main_function, output_ports, return_op
 from calocc.compiler.report import fifo_depth
+from calocc.compiler.rules import Rules
 from calocc.dialects.dataflow.compute import WeightedOp
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.stream import StreamType, stream_of
-from calocc.dialects.fixed.format import Format
+from calocc.dialects.fixed.ops import format_of
 
 RESERVED = frozenset(
     "alignas alignof and asm auto bool break case catch char class const constexpr continue "
@@ -141,7 +140,10 @@ class Emitter:
         for index, op in enumerate(processes_of(function), start=2):
             self.index = index
             self._results(op, ends, depths)
-            EMITTERS[type(op)](self, op)
+            emit = EMITTERS.find(op)
+            if emit is None:
+                raise TypeError(f"{op.name} has no kernel")
+            emit(self, op)
         pairs = zip(output_ports(module), results, strict=True)
         self.firmware.outputs = [TopPort(p, self.stream(v)) for p, v in pairs]
         return self.firmware
@@ -197,40 +199,20 @@ class Emitter:
         if is_identity(region):
             config.alias(epilogue=f"nnet::identity<{out}>")
             return
-        accumulator = fixed_type(_argument_format(region, 0))
+        accumulator = fixed_type(format_of(region.block.args[0]))
         struct = Struct(f"epilogue{self.index}", f"{op.layer_name}: from sum to output")
         struct.add([static_function("apply", out, [accumulator], region, op.outputs[0].width)])
         self.firmware.structs.insert(-1, struct)
         config.alias(epilogue=struct.name)
 
 
-Op = TypeVar("Op", bound=ProcessOp)
-EMITTERS: dict[type[ProcessOp], Callable[[Emitter, ProcessOp], None]] = {}
-
-
-def emits(
-    kind: type[Op],
-) -> Callable[[Callable[[Emitter, Op], None]], Callable[[Emitter, Op], None]]:
-    """Register how a kind of process is written."""
-
-    def register(emitter: Callable[[Emitter, Op], None]) -> Callable[[Emitter, Op], None]:
-        def guarded(state: Emitter, op: ProcessOp) -> None:
-            assert isinstance(op, kind)
-            emitter(state, op)
-
-        EMITTERS[kind] = guarded
-        return emitter
-
-    return register
+EMITTERS = Rules[Emitter, None]()
+emits = EMITTERS.on
+"""Register how a kind of process is written."""
 
 
 def _kind(op: ProcessOp) -> str:
     return op.name.partition(".")[2]
-
-
-def _argument_format(region: Region, k: int) -> Format:
-    type = region.block.args[k].type
-    return type.format  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
 
 def static_function(

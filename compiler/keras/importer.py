@@ -42,7 +42,15 @@ from calocc.compiler.ports import Port, set_ports
 from calocc.dialects.qnn.op import real_tensor, shape_of
 
 BUILT_IN = (
-    *(activation, deepcalo, depthwise, einsum, folding, linear, merge, movement, quantized),
+    activation,
+    deepcalo,
+    depthwise,
+    einsum,
+    folding,
+    linear,
+    merge,
+    movement,
+    quantized,
     structure,
 )
 """Modules whose import fills the registry."""

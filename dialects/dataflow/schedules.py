@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from calocc.dialects.dataflow import depths
 from calocc.dialects.dataflow.schedule import Schedule
+from calocc.dialects.qnn.windows import reach
 
 Ints = NDArray[np.int64]
 
@@ -65,7 +66,7 @@ class Window:
         return (self.output[axis] - 1) * self.stride[axis] + self._span(axis)
 
     def _span(self, axis: int) -> int:
-        return (self.kernel[axis] - 1) * self.dilation[axis] + 1
+        return reach(self.kernel[axis], self.dilation[axis])
 
     @property
     def extent(self) -> tuple[int, int]:

@@ -50,8 +50,7 @@ def verify_exponentials(table: BlobAttr) -> None:
 class SoftmaxOp(QnnOp):
     """Softmax over the last axis; on fixed-point numbers with a table of exponentials.
 
-    The recipe is `integer_softmax`; how far it is from the real function is reported by the pass
-    that makes the table.
+    The recipe is `integer_softmax`, which is not equal to the real function.
     """
 
     name = "qnn.softmax"

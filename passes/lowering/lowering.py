@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from calocc.compiler.ports import (
     Port,
 )
+from calocc.compiler.rules import Rules
 from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.fixed.types import MAX_WIDTH
@@ -92,7 +92,7 @@ class Lowering:
         """Lower one op, or the chain that begins with it."""
         if isinstance(op, ReturnOp):
             self.block.add_op(ReturnOp(*(self.operand(o) for o in op.operands)))
-        elif rule := next((r for kind, r in RULES if isinstance(op, kind)), None):
+        elif rule := RULES.find(op):
             rule(self, op)
         elif isinstance(op, QnnOp) and not self.is_constant(op.result):
             if self.is_exact(op):
@@ -306,25 +306,9 @@ class Lowering:
         self.values[op.result] = result
 
 
-Op = TypeVar("Op", bound=QnnOp)
-Rule = Callable[[Lowering, Operation], None]
-RULES: list[tuple[type[QnnOp], Rule]] = []
-
-
-def lowers(
-    kind: type[Op],
-) -> Callable[[Callable[[Lowering, Op], None]], Callable[[Lowering, Op], None]]:
-    """Register how ops of a class are lowered that are neither exact nor part of a chain."""
-
-    def register(rule: Callable[[Lowering, Op], None]) -> Callable[[Lowering, Op], None]:
-        def guarded(lowering: Lowering, op: Operation) -> None:
-            assert isinstance(op, kind)
-            rule(lowering, op)
-
-        RULES.append((kind, guarded))
-        return rule
-
-    return register
+RULES = Rules[Lowering, None]()
+lowers = RULES.on
+"""Register how ops of a class are lowered that are neither exact nor part of a chain."""
 
 
 def _per_channel(constants: Sequence[Reals]) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Block, Operation, SSAValue
 
-from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.diagnostics import CaloccError, Reasoned
+from calocc.compiler.rules import Rules
 from calocc.dialects.dataflow.compute import MapOp
 from calocc.dialects.dataflow.process import DataflowOp, epilogue_region
 from calocc.dialects.dataflow.routing import ForkOp, LanesOp, ReshapeOp
@@ -19,24 +18,12 @@ from calocc.dialects.qnn.op import QnnOp, format_of, shape_of
 
 
 @dataclass(eq=False)
-class NotStreamable(CaloccError):
+class NotStreamable(Reasoned, CaloccError):
     """A layer that cannot work on data that stream by."""
 
     layer: str
     reason: str
     advice: str
-
-    @property
-    def where(self) -> str:
-        return f"layer {self.layer!r}"
-
-    @property
-    def what(self) -> str:
-        return self.reason
-
-    @property
-    def hint(self) -> str:
-        return self.advice
 
 
 @dataclass
@@ -94,33 +81,15 @@ class Partition:
         if isinstance(op, ReturnOp):
             self.block.add_op(ReturnOp(*(self.output(o) for o in op.operands)))
         elif isinstance(op, QnnOp) and not isinstance(op, ConstantOp):
-            rule = next((r for kind, r in RULES if isinstance(op, kind)), None)
+            rule = RULES.find(op)
             if rule is None:
                 raise TypeError(f"{op.name} has no streaming form")
             self.publish(op.result, rule(self, op))
 
 
-Op = TypeVar("Op", bound=QnnOp)
-Rule = Callable[[Partition, QnnOp], SSAValue]
-RULES: list[tuple[type[QnnOp], Rule]] = []
-
-
-def streams(
-    kind: type[Op],
-) -> Callable[[Callable[[Partition, Op], SSAValue]], Callable[[Partition, Op], SSAValue]]:
-    """Register how ops of a class become processes."""
-
-    def register(
-        rule: Callable[[Partition, Op], SSAValue],
-    ) -> Callable[[Partition, Op], SSAValue]:
-        def guarded(partition: Partition, op: QnnOp) -> SSAValue:
-            assert isinstance(op, kind)
-            return rule(partition, op)
-
-        RULES.append((kind, guarded))
-        return rule
-
-    return register
+RULES = Rules[Partition, SSAValue]()
+streams = RULES.on
+"""Register how ops of a class become processes."""
 
 
 def _is_port(stream: SSAValue) -> bool:

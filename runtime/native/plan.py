@@ -8,7 +8,7 @@ runs as the op's own `evaluate`, so a plan can run every module, with the same b
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -86,22 +86,27 @@ class Plan:
         """The plan of a dataflow module."""
         function = main_function(module)
         ops = [op for op in function.body.block.ops if isinstance(op, DataflowOp)]
-        steps, sources = _steps([op for op in ops if _consumer(op) is None])
+        compiled = {op: step for op in ops if (step := _compiled(op)) is not None}
+        read_through = {window for op in compiled if (window := _own_window(op)) is not None}
+        run = [op for op in ops if op not in read_through]
+        steps = tuple(compiled.get(op) or _evaluated(op) for op in run)
+        sources = [([_source(o, read_through) for o in op.operands], op.results) for op in run]
         results = tuple(return_op(function).operands)
         return Plan(tuple(function.args), results, steps, _last_uses(sources, results))
 
 
-def _steps(
-    ops: Sequence[DataflowOp],
-) -> tuple[tuple[Step, ...], list[tuple[Sequence[SSAValue], Sequence[SSAValue]]]]:
-    """A step for each op, and what each reads and writes."""
-    steps: list[Step] = []
-    sources: list[tuple[Sequence[SSAValue], Sequence[SSAValue]]] = []
-    for op in ops:
-        operands = [_behind_window(op, o) for o in op.operands]
-        steps.append(_step(op))
-        sources.append((operands, op.results))
-    return tuple(steps), sources
+def _source(value: SSAValue, read_through: Set[WindowOp]) -> SSAValue:
+    """What a process really reads where windows are not stored."""
+    owner = value.owner
+    return owner.x if isinstance(owner, WindowOp) and owner in read_through else value
+
+
+def _own_window(op: Operation) -> WindowOp | None:
+    """The window whose image a compiled process reads itself, if there is one."""
+    if not isinstance(op, MatvecOp | DepthwiseOp | ReduceOp):
+        return None
+    owner = op.x.owner
+    return owner if isinstance(owner, WindowOp) and owner.result.has_one_use() else None
 
 
 def _last_uses(
@@ -118,45 +123,23 @@ def _last_uses(
     return tuple(reversed(dead))
 
 
-def _consumer(op: DataflowOp) -> DataflowOp | None:
-    """The process that reads the image of a window itself, if there is one."""
-    if not isinstance(op, WindowOp):
-        return None
-    user = op.result.get_user_of_unique_use()
-    if isinstance(user, MatvecOp | DepthwiseOp | ReduceOp) and compiles(user):
-        return user
-    return None
-
-
-def _behind_window(op: Operation, value: SSAValue) -> SSAValue:
-    """What a process really reads."""
-    owner = value.owner
-    return owner.x if isinstance(owner, WindowOp) and _consumer(owner) is op else value
-
-
 # ---- which processes are compiled ----------------------------------------------------------------
 
 
 def compiles(op: DataflowOp) -> bool:
     """Whether a process runs in compiled code."""
-    return library() is not None and _compiled(op) is not None
-
-
-def _step(op: DataflowOp) -> Step:
-    """The compiled step if there is one, else the op's `evaluate`."""
-    if library() is None or (step := _compiled(op)) is None:
-        return _evaluated(op)
-    return step
+    return _compiled(op) is not None
 
 
 def _compiled(op: DataflowOp) -> Step | None:
-    for kind, build in BUILDERS.items():
-        if isinstance(op, kind):
-            try:
-                return build(op)
-            except NotCompiled:
-                return None
-    return None
+    """The compiled step of a process, None where it has none."""
+    build = BUILDERS.get(type(op))
+    if build is None or library() is None:
+        return None
+    try:
+        return build(op)
+    except NotCompiled:
+        return None
 
 
 def _evaluated(op: DataflowOp) -> Step:
@@ -177,15 +160,14 @@ def _geometry(op: MatvecOp | DepthwiseOp | ReduceOp, channels: int) -> tuple[SSA
 
     `channels` are those of a pixel where there is no window.
     """
-    owner = op.x.owner
-    if isinstance(owner, WindowOp) and owner.result.get_user_of_unique_use() is op:
-        image, out = stream_of(owner.x).shape, owner.result.type.shape[:2]
-        return owner.x, _over_image(owner.window, image, out, owner.fill.value.data)
+    if (window := _own_window(op)) is not None:
+        image, out = stream_of(window.x).shape, window.result.type.shape[:2]
+        return window.x, _over_image(window.window, image, out, window.fill.value.data)
     x, y = stream_of(op.x), op.outputs[0]
     positions = prod(y.shape[:-1])
     taps = x.size // positions // channels
-    window = Window(1, taps, (1, taps))
-    return op.x, _over_image(window, (positions, taps, channels), (positions, 1), 0)
+    row = Window(1, taps, (1, taps))
+    return op.x, _over_image(row, (positions, taps, channels), (positions, 1), 0)
 
 
 def _over_image(window: Window, image: Sequence[int], out: Sequence[int], fill: int) -> Geometry:
@@ -309,16 +291,12 @@ def _reduction(
 
 
 def run_program(
-    epilogue: CompiledEpilogue, arrays: Sequence[Array], shape: Sequence[int], threads: int = 1
-) -> NDArray[np.int64]:
-    """An epilogue on arrays (..., channels) of one shape."""
-    y = np.empty(shape, np.int64)
-    _elements(epilogue, [np.ascontiguousarray(a) for a in arrays], y, threads)
-    return y
+    epilogue: CompiledEpilogue, arrays: Sequence[Array], y: Array, threads: int
+) -> None:
+    """Run an epilogue on arrays (..., channels) of one shape into `y`; all are C-contiguous.
 
-
-def _elements(epilogue: CompiledEpilogue, arrays: Sequence[Array], y: Array, threads: int) -> None:
-    """Run an epilogue into `y`."""
+    Raises IndexError where a lookup leaves its table.
+    """
     pixels = y.size // epilogue.program.channels
     streams = (Stream * len(arrays))(*(Stream(_address(a), a.itemsize) for a in arrays))
     result = ctypes.c_void_p(_address(y)), ctypes.c_int(y.itemsize), ctypes.c_int64(pixels)
@@ -331,7 +309,7 @@ def _map(op: MapOp) -> Step:
 
     def step(values: dict[SSAValue, Array], threads: int) -> None:
         arrays = [values[a] for a in op.args]
-        _elements(epilogue, arrays, _result(values, op.result, len(arrays[0])), threads)
+        run_program(epilogue, arrays, _result(values, op.result, len(arrays[0])), threads)
 
     return step
 

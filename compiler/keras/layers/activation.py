@@ -9,10 +9,11 @@ from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.dialect import HARD_SIGMOID_OF_KERAS_3
+from calocc.compiler.keras.layers.axes import behind_batch, reordered, to_end
 from calocc.compiler.keras.layers.registry import (
     Builder,
-    UnsupportedLayer,
     keras_layer,
+    refused,
     single,
 )
 from calocc.dialects.qnn.elementwise import (
@@ -23,7 +24,6 @@ from calocc.dialects.qnn.elementwise import (
     ReluOp,
 )
 from calocc.dialects.qnn.function import FUNCTIONS, FunctionOp
-from calocc.dialects.qnn.movement import TransposeOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.quantizers import Quantizer
 from calocc.dialects.qnn.softmax import SoftmaxOp
@@ -53,15 +53,13 @@ def activate(
     if activation == "softmax":
         return builder.add(config, SoftmaxOp(x, layer=name))
     if activation == "relu6":
-        bound = builder.constant(config, np.asarray(6.0))
-        return builder.add(config, MinimumOp((_leaky(builder, config, x, 0.0), bound), layer=name))
+        return _bounded(builder, config, builder.add(config, ReluOp((x,), layer=name)), 6.0)
     activation = "swish" if activation == "silu" else activation
     if activation in FUNCTIONS:
         return builder.add(config, FunctionOp(activation, x, name))
     known = ", ".join(("linear", "relu", "relu6", "softmax", "silu", *FUNCTIONS))
-    raise UnsupportedLayer(
-        name,
-        config.layer.class_name,
+    raise refused(
+        config,
         f"the activation {activation!r} is not known",
         f"use a quantizer or one of {known}",
     )
@@ -92,8 +90,10 @@ def relu(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> S
     bound = config.take_optional_float("max_value")
     config.expect_default("threshold", 0.0)
     y = _leaky(builder, config, x, slope)
-    if bound is None:
-        return y
+    return y if bound is None else _bounded(builder, config, y, bound)
+
+
+def _bounded(builder: Builder, config: LayerConfig, y: SSAValue, bound: float) -> SSAValue:
     top = builder.constant(config, np.asarray(bound))
     return builder.add(config, MinimumOp((y, top), layer=config.layer.name))
 
@@ -108,9 +108,8 @@ def _leaky(builder: Builder, config: LayerConfig, x: SSAValue, slope: float) -> 
     if slope == 0:
         return builder.add(config, ReluOp((x,), layer=config.layer.name))
     if slope < 0:
-        raise UnsupportedLayer(
-            config.layer.name,
-            config.layer.class_name,
+        raise refused(
+            config,
             f"its slope {slope} is negative",
             "train with a slope of 0 or above",
         )
@@ -129,16 +128,8 @@ def elu(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SS
 def softmax(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Softmax over one axis (Keras counts the batch axis)."""
     x, name = single(config, inputs), config.layer.name
-    rank = len(shape_of(x))
-    axis = config.take_int("axis", -1)
-    if not (1 <= axis <= rank or -rank <= axis <= -1):
-        reason, advice = f"axis={axis} is not an axis of its operand", "choose another axis"
-        raise UnsupportedLayer(name, config.layer.class_name, reason, advice)
-    position = axis - 1 if axis > 0 else rank + axis
-    if position == rank - 1:
-        return builder.add(config, SoftmaxOp(x, layer=name))
-    order = [k for k in range(rank) if k != position] + [position]
-    back = [order.index(k) for k in range(rank)]
-    last = builder.add(config, TransposeOp(x, order, name))
+    axis = behind_batch(config, "axis", config.take_int("axis", -1), x)
+    order = to_end(len(shape_of(x)), axis)
+    last = reordered(builder, config, x, order)
     weights = builder.add(config, SoftmaxOp(last, layer=name))
-    return builder.add(config, TransposeOp(weights, back, name))
+    return reordered(builder, config, weights, [order.index(k) for k in range(len(order))])

@@ -11,8 +11,8 @@ from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.linear import require_rank
 from calocc.compiler.keras.layers.registry import (
     Builder,
-    UnsupportedLayer,
     keras_layer,
+    refused,
     single,
 )
 from calocc.dialects.qnn.elementwise import AddOp, IsZeroOp, MultiplyOp, SubtractOp
@@ -31,7 +31,7 @@ def film(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> S
         shapes = [shape_of(i) for i in inputs]
         reason = f"its operands have the shapes {shapes}"
         advice = "give it a tensor (..., C) and a vector of 2 C"
-        raise UnsupportedLayer(name, config.layer.class_name, reason, advice)
+        raise refused(config, reason, advice)
     x, modulation = inputs
     shape = (*(1 for _ in shape_of(x)[:-1]), shape_of(x)[-1])
     halves = [SliceOp(modulation, 0, k * shape[-1], (k + 1) * shape[-1], name) for k in (0, 1)]
@@ -79,5 +79,5 @@ def slice_tensor_1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAV
     if not 0 <= start < end <= length:
         reason = f"start={start}, end={end} is no range of a vector of {length}"
         advice = "give 0 <= start < end <= length"
-        raise UnsupportedLayer(config.layer.name, config.layer.class_name, reason, advice)
+        raise refused(config, reason, advice)
     return builder.add(config, SliceOp(x, 0, start, end, config.layer.name))

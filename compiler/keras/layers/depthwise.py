@@ -38,11 +38,10 @@ def stored_taps(config: LayerConfig, image: SSAValue, size: tuple[int, ...]) -> 
     return array.reshape(1, *shape) if len(size) == 1 else array
 
 
-def depthwise(
-    builder: Builder, config: LayerConfig, image: SSAValue, kernel: Floats, strides: tuple[int, int]
-) -> SSAValue:
+def depthwise(builder: Builder, config: LayerConfig, image: SSAValue, kernel: Floats) -> SSAValue:
     """The depthwise product over an image."""
-    size, dilation = (kernel.shape[0], kernel.shape[1]), config.take_pair("dilation_rate", (1, 1))
+    size, strides = (kernel.shape[0], kernel.shape[1]), config.take_pair("strides", (1, 1))
+    dilation = config.take_pair("dilation_rate", (1, 1))
     window = window_of(config, shape_of(image), size, strides, dilation)
     return _over(builder, config, image, kernel, window)
 
@@ -63,9 +62,8 @@ def _expect_plain(config: LayerConfig) -> None:
 def _depthwise2d(builder: Builder, config: LayerConfig, x: SSAValue) -> SSAValue:
     require_rank(config, x, 3)
     _expect_plain(config)
-    strides = config.take_pair("strides", (1, 1))
     kernel = stored_taps(config, x, config.take_pair("kernel_size"))
-    return depthwise(builder, config, x, kernel, strides)
+    return depthwise(builder, config, x, kernel)
 
 
 @keras_layer("DepthwiseConv2D", "QDepthwiseConv2D")

@@ -12,16 +12,18 @@ from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.activation import activate
+from calocc.compiler.keras.layers.axes import behind_batch, reordered, to_end, to_front
 from calocc.compiler.keras.layers.registry import (
     Builder,
-    UnsupportedLayer,
     keras_layer,
+    pair,
+    refused,
     single,
     stored,
 )
 from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.elementwise import AddOp, MultiplyOp
-from calocc.dialects.qnn.movement import ReshapeOp, TransposeOp
+from calocc.dialects.qnn.movement import ReshapeOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.windows import Window
@@ -30,20 +32,6 @@ _EQUATION = re.compile(
     r"(?P<left>\.\.\.)?(?P<x>[a-zA-Z]+)(?P<right>\.\.\.)?,(?P<w>[a-zA-Z]+)"
     r"->(\.\.\.)?(?P<y>[a-zA-Z]+)(\.\.\.)?"
 )
-
-
-def _refuse(config: LayerConfig, reason: str, advice: str) -> UnsupportedLayer:
-    return UnsupportedLayer(config.layer.name, config.layer.class_name, reason, advice)
-
-
-def _reordered(
-    builder: Builder, config: LayerConfig, x: SSAValue, axes: str, wanted: str
-) -> SSAValue:
-    """The tensor with its axes, one letter each, in another order."""
-    if axes == wanted:
-        return x
-    order = tuple(axes.index(letter) for letter in wanted)
-    return builder.add(config, TransposeOp(x, order, config.layer.name))
 
 
 def _reshaped(
@@ -86,12 +74,12 @@ def _equation(config: LayerConfig, rank: int) -> Equation:
     text = config.take_str("equation")
     match = _EQUATION.fullmatch(text.replace(" ", ""))
     if match is None or rank > len(string.ascii_uppercase):
-        raise _refuse(config, f"equation={text!r} is not understood", "write it as 'abc,cd->abd'")
+        raise refused(config, f"equation={text!r} is not understood", "write it as 'abc,cd->abd'")
     x, w, y = match["x"], match["w"], match["y"]
     elided = rank + 1 - len(x)
     spare = "".join(c for c in string.ascii_letters if c not in x + w + y)
     if elided < 0 or elided > len(spare) or (elided and not (match["left"] or match["right"])):
-        raise _refuse(config, f"equation={text!r} does not fit its operand", "save the model again")
+        raise refused(config, f"equation={text!r} does not fit its operand", "save the model again")
     others = spare[:elided]
     x, y = (others + x, others + y) if match["left"] else (x + others, y + others)
     _expect_product(config, x, w, y)
@@ -102,13 +90,13 @@ def _expect_product(config: LayerConfig, x: str, w: str, y: str) -> None:
     """Refuse what is not a product of the operand's vectors with one matrix."""
     if any(len(set(axes)) != len(axes) for axes in (x, w, y)) or x[0] != y[0] or x[0] in w:
         reason = "its equation does not keep the batch axis in front, or repeats an axis"
-        raise _refuse(config, reason, "use one letter per axis, the batch first")
+        raise refused(config, reason, "use one letter per axis, the batch first")
     if shared := next((c for c in w if c in x and c in y), None):
         reason = f"its weights differ along axis {shared!r} of the operand, so no matrix is shared"
-        raise _refuse(config, reason, "use one Dense layer per position, or share the weights")
+        raise refused(config, reason, "use one Dense layer per position, or share the weights")
     if any(c not in y and c not in w for c in x) or not set(y) <= set(x + w) or set(w) - set(x + y):
         reason = "its equation has an axis that only one of operand, kernel and result has"
-        raise _refuse(config, reason, "sum over such an axis in a layer of its own")
+        raise refused(config, reason, "sum over such an axis in a layer of its own")
 
 
 @keras_layer("EinsumDense")
@@ -122,13 +110,15 @@ def einsum_dense(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValu
     order = [equation.w.index(c) for c in equation.contracted + equation.fresh]
     matrix = kernel.transpose(order).reshape(prod(sizes[c] for c in equation.contracted), -1)
 
-    x = _reordered(builder, config, x, equation.x, equation.kept + equation.contracted)
+    wanted = equation.kept + equation.contracted
+    x = reordered(builder, config, x, [equation.x.index(c) for c in wanted])
     kept = shape_of(x)[: len(equation.kept)]
     rows = _reshaped(builder, config, x, (*kept, prod(shape_of(x)[len(kept) :])))
     weights = builder.weight(config, "kernel", matrix, None)
     y = builder.add(config, DenseOp(rows, weights, layer=config.layer.name))
     y = _reshaped(builder, config, y, (*kept, *(sizes[c] for c in equation.fresh)))
-    y = _reordered(builder, config, y, equation.kept + equation.fresh, equation.y)
+    have = equation.kept + equation.fresh
+    y = reordered(builder, config, y, [have.index(c) for c in equation.y])
     return activate(
         builder, config, _biased(builder, config, y), config.take_activation("activation")
     )
@@ -141,7 +131,7 @@ def _biased(builder: Builder, config: LayerConfig, y: SSAValue) -> SSAValue:
     axes = config.take_str("bias_axes")
     bias = config.layer.weight("bias")
     if not axes or bias.ndim > len(shape_of(y)):
-        raise _refuse(config, f"bias_axes={axes!r} does not fit its bias", "save the model again")
+        raise refused(config, f"bias_axes={axes!r} does not fit its bias", "save the model again")
     offset = builder.weight(config, "bias", bias, None)
     return builder.add(config, AddOp((y, offset), layer=config.layer.name))
 
@@ -150,40 +140,19 @@ def _biased(builder: Builder, config: LayerConfig, y: SSAValue) -> SSAValue:
 def dot(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Products of two tensors, summed over one axis of each (Keras counts the batch axis)."""
     config.expect_default("normalize", False)
-    if len(inputs) != 2:
-        raise _refuse(config, f"it has {len(inputs)} operands, not two", "give it two operands")
+    x, y = pair(config, inputs)
     given = config.take_ints("axes", 2)
-    a, b = (_axis(config, axis, x) for axis, x in zip(given, inputs, strict=True))
-    shapes = [shape_of(x) for x in inputs]
-    length, left, right = shapes[0][a], shapes[0][:a] + shapes[0][a + 1 :], shapes[1]
-    others = right[:b] + right[b + 1 :]
-    if length != right[b]:
-        raise _refuse(config, f"it sums over {length} and {right[b]} elements", "choose equal axes")
+    a, b = (behind_batch(config, "axes", k, v) for k, v in zip(given, (x, y), strict=True))
+    x = reordered(builder, config, x, to_end(len(shape_of(x)), a))
+    y = reordered(builder, config, y, to_front(len(shape_of(y)), b))
+    (*left, length), (own, *right) = shape_of(x), shape_of(y)
+    if length != own:
+        raise refused(config, f"it sums over {length} and {own} elements", "choose equal axes")
 
     # (M, N, 1) times (1, N, K), summed over the N taps of a window: K channels at once.
-    x = _last(builder, config, inputs[0], a)
-    y = _first(builder, config, inputs[1], b)
     x = _reshaped(builder, config, x, (prod(left), length, 1))
-    y = _reshaped(builder, config, y, (1, length, prod(others)))
+    y = _reshaped(builder, config, y, (1, length, prod(right)))
     name = config.layer.name
     products = builder.add(config, MultiplyOp((x, y), layer=name))
     sums = builder.add(config, PoolOp(products, Pooling.SUM, Window(1, length), name))
-    return _reshaped(builder, config, sums, (*left, *others) or (1,))
-
-
-def _axis(config: LayerConfig, axis: int, x: SSAValue) -> int:
-    """An axis that Keras counts from the batch, or from the end, counted behind the batch."""
-    rank = len(shape_of(x))
-    if not (1 <= axis <= rank or -rank <= axis <= -1):
-        raise _refuse(config, f"axes={axis} is not an axis of its operand", "choose another axis")
-    return axis - 1 if axis > 0 else rank + axis
-
-
-def _last(builder: Builder, config: LayerConfig, x: SSAValue, axis: int) -> SSAValue:
-    axes = string.ascii_letters[: len(shape_of(x))]
-    return _reordered(builder, config, x, axes, axes[:axis] + axes[axis + 1 :] + axes[axis])
-
-
-def _first(builder: Builder, config: LayerConfig, x: SSAValue, axis: int) -> SSAValue:
-    axes = string.ascii_letters[: len(shape_of(x))]
-    return _reordered(builder, config, x, axes, axes[axis] + axes[:axis] + axes[axis + 1 :])
+    return _reshaped(builder, config, sums, (*left, *right) or (1,))

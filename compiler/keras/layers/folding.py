@@ -56,7 +56,7 @@ def depthwise_conv2d_batchnorm(
     taps = stored_taps(config, x, config.take_pair("kernel_size"))
     inverse, bias = folded(config, taps.shape[2] * taps.shape[3])
     kernel = taps * inverse.reshape(taps.shape[2:])
-    y = depthwise(builder, config, x, kernel, config.take_pair("strides", (1, 1)))
+    y = depthwise(builder, config, x, kernel)
     return finish_linear(builder, config, y, bias)
 
 

@@ -13,8 +13,8 @@ from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.activation import activate
 from calocc.compiler.keras.layers.registry import (
     Builder,
-    UnsupportedLayer,
     keras_layer,
+    refused,
     single,
     stored,
 )
@@ -79,9 +79,8 @@ def window_of(
 
 def _expect_window(config: LayerConfig, size: Sequence[int], strides: Sequence[int]) -> None:
     if not all(1 <= n <= _LARGEST_WINDOW for n in (*size, *strides)):
-        layer, advice = config.layer, "use sizes and strides of 1 and above"
         reason = f"a window of size {tuple(size)} cannot move by {tuple(strides)}"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+        raise refused(config, reason, "use sizes and strides of 1 and above")
 
 
 def row_window(config: LayerConfig, length: int, channels: int, size: int, stride: int) -> Window:
@@ -99,9 +98,8 @@ def require_rank(config: LayerConfig, x: SSAValue, rank: int) -> tuple[int, ...]
     """The operand's shape without batch, which must have `rank` axes."""
     shape = shape_of(x)
     if len(shape) != rank:
-        raise UnsupportedLayer(
-            config.layer.name,
-            config.layer.class_name,
+        raise refused(
+            config,
             f"its operand has the shape {shape}, it takes {rank} axes besides the batch",
             "reshape the operand in the model",
         )
@@ -133,9 +131,8 @@ def _channels_of_group(config: LayerConfig, channels: int) -> int:
     """How many of the channels each group has."""
     groups, filters = config.take_int("groups", 1), config.take_int("filters")
     if groups < 1 or channels % groups or filters % groups:
-        layer, advice = config.layer, "save the model again"
         reason = f"{groups} groups do not divide {channels} channels and {filters} filters"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+        raise refused(config, reason, "save the model again")
     return channels // groups
 
 
@@ -211,9 +208,8 @@ def expect_plain_normalisation(config: LayerConfig, rank: int) -> None:
     """A batch normalisation over the last of `rank` axes, as it is at inference."""
     axis = config.take("axis", -1)
     if axis not in (-1, rank, [-1], [rank]):
-        layer, advice = config.layer, "normalise over the last axis"
         reason = f"axis={axis} is not the channel axis"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+        raise refused(config, reason, "normalise over the last axis")
     config.expect_default("renorm", False)
     config.expect_default("virtual_batch_size", None)
     config.ignore("fused")
@@ -224,7 +220,6 @@ def moving_variance(config: LayerConfig, channels: int) -> tuple[Floats, float]:
     variance = stored(config, "moving_variance", channels)
     epsilon = config.take_float("epsilon", 1e-3)
     if (least := float(variance.min())) + epsilon <= 0:
-        layer, advice = config.layer, "the file is damaged or the training diverged"
         reason = f"its moving variance {least:g} plus epsilon {epsilon:g} is not positive"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+        raise refused(config, reason, "the file is damaged or the training diverged")
     return variance, epsilon

@@ -9,7 +9,8 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
-from calocc.compiler.keras.layers.registry import Builder, UnsupportedLayer, keras_layer
+from calocc.compiler.keras.layers.axes import behind_batch
+from calocc.compiler.keras.layers.registry import Builder, keras_layer, pair, refused
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
@@ -36,9 +37,8 @@ def fold(
         np.broadcast_shapes(*(shape_of(a) for a in aligned))
     except ValueError:
         shapes = ", ".join(str(shape_of(i)) for i in inputs)
-        layer, reason = config.layer, f"its operands have the shapes {shapes}, which do not fit"
-        advice = "save the model again"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice) from None
+        reason = f"its operands have the shapes {shapes}, which do not fit"
+        raise refused(config, reason, "save the model again") from None
     return reduce(lambda a, b: builder.add(config, op((a, b), layer=config.layer.name)), aligned)
 
 
@@ -78,11 +78,7 @@ def minimum(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -
 @keras_layer("Subtract")
 def subtract(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """The first operand less the second."""
-    if len(inputs) != 2:
-        layer = config.layer
-        reason = f"it has {len(inputs)} operands, not two"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, "give it two operands")
-    return fold(builder, config, inputs, SubtractOp)
+    return fold(builder, config, pair(config, inputs), SubtractOp)
 
 
 @keras_layer("Average")
@@ -97,11 +93,6 @@ def average(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -
 @keras_layer("Concatenate")
 def concatenate(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Operands one after the other along an axis (Keras counts the batch axis)."""
-    axis = config.take_int("axis", -1)
-    rank = len(shape_of(inputs[0]))
-    if not (1 <= axis <= rank or -rank <= axis <= -1):
-        layer = config.layer
-        reason = f"axis={axis} is not an axis of its operands"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, "choose another axis")
-    position = axis - 1 if axis > 0 else rank + axis
-    return builder.add(config, ConcatOp(inputs, position, layer=config.layer.name))
+    given = config.take_int("axis", -1)
+    axis = behind_batch(config, "axis", given, inputs[0], "its operands")
+    return builder.add(config, ConcatOp(inputs, axis, layer=config.layer.name))

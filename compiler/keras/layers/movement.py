@@ -12,8 +12,8 @@ from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.linear import require_rank
 from calocc.compiler.keras.layers.registry import (
     Builder,
-    UnsupportedLayer,
     keras_layer,
+    refused,
     single,
 )
 from calocc.dialects.qnn.movement import PadOp, ReshapeOp, TransposeOp, UpsampleOp
@@ -24,10 +24,6 @@ from calocc.dialects.qnn.windows import Padding
 _LARGEST = 1 << 26
 
 
-def _refuse(config: LayerConfig, reason: str, advice: str) -> UnsupportedLayer:
-    return UnsupportedLayer(config.layer.name, config.layer.class_name, reason, advice)
-
-
 def _edges(config: LayerConfig, value: object) -> Padding:
     """n, (rows, columns) or ((top, bottom), (left, right))."""
     given = cast(Sequence[Any], value) if isinstance(value, list | tuple) else (value, value)
@@ -35,7 +31,7 @@ def _edges(config: LayerConfig, value: object) -> Padding:
     for entry in given:
         edges.extend(cast(Sequence[Any], entry) if isinstance(entry, list | tuple) else [entry] * 2)
     if len(edges) != 4 or not all(type(e) is int and 0 <= e < _LARGEST for e in edges):
-        raise _refuse(config, f"{value} is not understood", "use ((top, bottom), (left, right))")
+        raise refused(config, f"{value} is not understood", "use ((top, bottom), (left, right))")
     return Padding(*edges)
 
 
@@ -43,7 +39,7 @@ def _ends(config: LayerConfig, key: str) -> tuple[int, int]:
     """n or (before, after)."""
     before, after = config.take_ints(key, 2, (1, 1))
     if min(before, after) < 0:
-        raise _refuse(config, f"{key}={(before, after)} is negative", "use sizes of 0 or above")
+        raise refused(config, f"{key}={(before, after)} is negative", "use sizes of 0 or above")
     return before, after
 
 
@@ -74,7 +70,7 @@ def _crop(
 ) -> SSAValue:
     size = shape_of(x)[axis]
     if sum(edges) >= size:
-        raise _refuse(config, f"cropping {edges} leaves nothing of {size}", "crop less")
+        raise refused(config, f"cropping {edges} leaves nothing of {size}", "crop less")
     if edges == (0, 0):
         return x
     return builder.add(config, SliceOp(x, axis, edges[0], size - edges[1], config.layer.name))
@@ -137,7 +133,7 @@ def permute(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -
     x = single(config, inputs)
     dims = config.take_ints("dims", len(shape_of(x)))
     if sorted(dims) != list(range(1, len(dims) + 1)):
-        raise _refuse(config, f"dims={dims} is no permutation", "name every axis once, from 1")
+        raise refused(config, f"dims={dims} is no permutation", "name every axis once, from 1")
     order = tuple(d - 1 for d in dims)
     if order == tuple(range(len(order))):
         return x
@@ -156,7 +152,7 @@ def _target(config: LayerConfig) -> tuple[int, ...]:
     value = config.take("target_shape")
     sizes = cast(Sequence[Any], value) if isinstance(value, list | tuple) else ()
     if not sizes or not all(type(n) is int and (0 < n < _LARGEST or n == -1) for n in sizes):
-        raise _refuse(config, f"target_shape={value} is not understood", "use a list of sizes")
+        raise refused(config, f"target_shape={value} is not understood", "use a list of sizes")
     return tuple(sizes)
 
 

@@ -9,14 +9,14 @@ from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.activation import activate
-from calocc.compiler.keras.layers.linear import kernel_quantizer, require_rank, window_of
+from calocc.compiler.keras.layers.linear import kernel_quantizer, require_rank
 from calocc.compiler.keras.layers.registry import (
     Builder,
-    UnsupportedLayer,
     keras_layer,
+    refused,
     single,
 )
-from calocc.compiler.keras.layers.structure import normalise, pool
+from calocc.compiler.keras.layers.structure import normalise, pool, pool_window
 from calocc.dialects.qnn.movement import ReshapeOp
 from calocc.dialects.qnn.windows import Window
 
@@ -47,9 +47,8 @@ def _factor(config: LayerConfig, area: int) -> float:
     if quantizer is None:
         return 1 / area
     if quantizer.data_dependent:
-        layer, advice = config.layer, "give the average quantizer a number as alpha"
         reason = f"the scale of its average quantizer {quantizer} depends on what it quantizes"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+        raise refused(config, reason, "give the average quantizer a number as alpha")
     return float(quantizer(np.array([np.float32(1 / area)], np.float64))[0])
 
 
@@ -59,11 +58,7 @@ def quantized_average_pooling(
 ) -> SSAValue:
     """The sum over windows times a quantized 1 / area, activation."""
     x = single(config, inputs)
-    shape = require_rank(config, x, 3)
-    config.expect_default("data_format", "channels_last")
-    size = config.take_pair("pool_size", (2, 2))
-    strides = size if config.take("strides") is None else config.take_pair("strides")
-    window = window_of(config, shape, size, strides)
+    window = pool_window(config, x)
     y = pool(builder, config, x, window, True, _factor(config, window.taps))
     return activate(builder, config, y, config.take_activation("activation"))
 

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 from xdsl.ir import Block, SSAValue
 
-from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.diagnostics import CaloccError, Reasoned
 from calocc.compiler.keras.config import LayerConfig
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.constant import ConstantOp
@@ -64,7 +64,7 @@ class LayerClash(CaloccError):
 
 
 @dataclass(eq=False)
-class UnsupportedLayer(CaloccError):
+class UnsupportedLayer(Reasoned, CaloccError):
     """A layer whose parameters or operands have no exact streaming form here."""
 
     layer: str
@@ -76,13 +76,10 @@ class UnsupportedLayer(CaloccError):
     def where(self) -> str:
         return f"layer {self.layer!r} ({self.class_name})"
 
-    @property
-    def what(self) -> str:
-        return self.reason
 
-    @property
-    def hint(self) -> str:
-        return self.advice
+def refused(config: LayerConfig, reason: str, advice: str) -> UnsupportedLayer:
+    """The refusal of a layer, to be raised."""
+    return UnsupportedLayer(config.layer.name, config.layer.class_name, reason, advice)
 
 
 @dataclass(eq=False)
@@ -147,8 +144,7 @@ class Builder:
         layer = config.layer
         op.verify()
         if (size := prod(shape_of(op.result))) > _LARGEST_TENSOR:
-            reason, advice = f"its result has {size} elements", "make the model smaller"
-            raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+            raise refused(config, f"its result has {size} elements", "make the model smaller")
         self.block.add_op(op)
         if SSAValue.is_valid_name(layer.name):
             op.result.name_hint = layer.name
@@ -202,18 +198,21 @@ def stored(config: LayerConfig, weight: str, *shape: int | None) -> NDArray[Any]
     if array.ndim != len(shape) or any(
         wanted not in (size, None) for size, wanted in zip(array.shape, shape, strict=True)
     ):
-        layer, advice = config.layer, "save the model again: its config and its weights disagree"
         expected = str(shape).replace("None", "any")
         reason = f"its stored {weight} has the shape {array.shape}, not {expected}"
-        raise UnsupportedLayer(layer.name, layer.class_name, reason, advice)
+        raise refused(config, reason, "save the model again: its config and its weights disagree")
     return array
 
 
 def single(config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """The one operand of a layer; raise UnsupportedLayer if there are several."""
     if len(inputs) != 1:
-        layer = config.layer
-        raise UnsupportedLayer(
-            layer.name, layer.class_name, f"it has {len(inputs)} operands, not one", "merge them"
-        )
+        raise refused(config, f"it has {len(inputs)} operands, not one", "merge them")
     return inputs[0]
+
+
+def pair(config: LayerConfig, inputs: Sequence[SSAValue]) -> tuple[SSAValue, SSAValue]:
+    """The two operands of a layer; raise UnsupportedLayer if there are not two."""
+    if len(inputs) != 2:
+        raise refused(config, f"it has {len(inputs)} operands, not two", "give it two operands")
+    return inputs[0], inputs[1]

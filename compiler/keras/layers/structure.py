@@ -16,8 +16,8 @@ from calocc.compiler.keras.layers.linear import (
 )
 from calocc.compiler.keras.layers.registry import (
     Builder,
-    UnsupportedLayer,
     keras_layer,
+    refused,
     single,
     stored,
 )
@@ -28,10 +28,6 @@ from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.quantizers import Quantizer
 from calocc.dialects.qnn.windows import Window
-
-
-def _refuse(config: LayerConfig, reason: str, advice: str) -> UnsupportedLayer:
-    return UnsupportedLayer(config.layer.name, config.layer.class_name, reason, advice)
 
 
 @keras_layer("BatchNormalization")
@@ -80,22 +76,27 @@ def pool(
         return builder.add(config, PoolOp(x, Pooling.MAX, window, name))
     if window.padding:
         advice = "pad with ZeroPadding2D, or choose a size that divides the image"
-        raise _refuse(config, "an average over padded windows divides by varying counts", advice)
+        raise refused(config, "an average over padded windows divides by varying counts", advice)
     total = builder.add(config, PoolOp(x, Pooling.SUM, window, name))
     scale = builder.constant(config, np.asarray(1 / window.taps if factor is None else factor))
     zero = builder.constant(config, np.asarray(0.0))
     return builder.add(config, AffineOp((total, scale, zero), layer=name))
 
 
-@keras_layer("MaxPooling2D", "AveragePooling2D")
-def pooling2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """Maximum or average over windows."""
-    x = single(config, inputs)
+def pool_window(config: LayerConfig, x: SSAValue) -> Window:
+    """The window of a pooling layer over an image; by default it moves by its own size."""
     shape = require_rank(config, x, 3)
     config.expect_default("data_format", "channels_last")
     size = config.take_pair("pool_size", (2, 2))
     strides = size if config.take("strides") is None else config.take_pair("strides")
-    window = window_of(config, shape, size, strides)
+    return window_of(config, shape, size, strides)
+
+
+@keras_layer("MaxPooling2D", "AveragePooling2D")
+def pooling2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
+    """Maximum or average over windows."""
+    x = single(config, inputs)
+    window = pool_window(config, x)
     return pool(builder, config, x, window, "Average" in config.layer.class_name)
 
 
