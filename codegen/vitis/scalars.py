@@ -89,6 +89,7 @@ _simple(ops.MinimumOp, "lesser", "{0} < {1} ? {type}({0}) : {type}({1})")
 _simple(ops.ReluOp, "rectified", "{0} > 0 ? {type}({0}) : {type}(0)")
 _simple(ops.IsZeroOp, "is_zero", "{0} == 0 ? 1 : 0")
 _simple(ops.LeakyReluOp, "rectified", "{0} < 0 ? {type}({0} * {1}) : {type}({0})")
+_simple(ops.GateOp, "gated", "{0} > {1} ? {type}({0}) : {type}(({0} - {1}) * {2})")
 
 
 ROLES: dict[type[Operation], tuple[str, ...]] = {
@@ -97,6 +98,7 @@ ROLES: dict[type[Operation], tuple[str, ...]] = {
     ops.MultiplyOp: ("scale", "scale"),
     ops.AffineOp: ("constant", "scale", "offset"),
     ops.LeakyReluOp: ("constant", "slope"),
+    ops.GateOp: ("constant", "threshold", "slope"),
     ops.MaximumOp: ("floor", "floor"),
     ops.MinimumOp: ("ceiling", "ceiling"),
 }
@@ -175,12 +177,16 @@ def _lookup(body: FunctionBody, op: ops.ScalarOp) -> None:
     """A read-only memory indexed by the mantissa of x."""
     assert isinstance(op, ops.LookupOp)
     (x,), source, values = body.operands(op), ops.format_of(op.x), op.table.numpy()
-    table, index = body.name("table"), body.name("mantissa")
-    texts = literals(values, op.out.frac)
-    body.lines.append(
-        f"static const {fixed_type(op.out)} {table}[{len(values)}] = {{\n"
-        f"{INDENT}    {rows(texts, INDENT + '    ')}}};"
-    )
+    texts, type = literals(values, op.out.frac), fixed_type(op.out)
+    if values.ndim == 1:
+        table = body.name("table")
+        body.lines.append(
+            f"static const {type} {table}[{len(values)}] = {{\n"
+            f"{INDENT}    {rows(texts, INDENT + '    ')}}};"
+        )
+    else:
+        table = body.table("table", type, texts, values.shape[1])
+    index = body.name("mantissa")
     sign = "" if source.signed else "u"
     body.lines.append(f"ap_{sign}int<{source.width}> {index};")
     body.lines.append(f"{index}.range() = {x}.range();")

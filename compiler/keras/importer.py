@@ -25,7 +25,9 @@ from calocc.compiler.keras.layers import (
     linear,
     merge,
     movement,
+    normalisation,
     quantized,
+    rectifiers,
     structure,
 )
 from calocc.compiler.keras.layers.registry import (
@@ -50,7 +52,9 @@ BUILT_IN = (
     linear,
     merge,
     movement,
+    normalisation,
     quantized,
+    rectifiers,
     structure,
 )
 """Modules whose import fills the registry."""

@@ -377,5 +377,5 @@ def _scalar_resources(op: ScalarOp, widths: tuple[int, ...]) -> Resources:
     if isinstance(op, ThresholdOp):
         return resources.steps(op.thresholds.shape[-1], widths[0])
     if isinstance(op, LookupOp):
-        return resources.memory(op.table.shape[0], op.out.width)
+        return resources.memory(prod(op.table.shape), op.out.width)
     return resources.scalar(op.name.partition(".")[2], widths, op.out.width)

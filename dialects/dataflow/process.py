@@ -18,7 +18,14 @@ from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.dataflow.stream import WIDEST_BEAT, StreamType, stream_of
 from calocc.dialects.fixed.format import Format
-from calocc.dialects.fixed.ops import ConstantOp, ScalarOp, ThresholdOp, YieldOp, format_of
+from calocc.dialects.fixed.ops import (
+    ConstantOp,
+    LookupOp,
+    ScalarOp,
+    ThresholdOp,
+    YieldOp,
+    format_of,
+)
 from calocc.dialects.fixed.types import FixedType
 
 Mantissas = NDArray[np.int64]
@@ -183,7 +190,7 @@ def verify_epilogue(op: Operation, region: Region, arity: int, out: StreamType) 
         raise VerifyException(f"the epilogue of {op.name} takes {arity} scalars and yields one")
     if not all(isinstance(o, ScalarOp) for o in body[:-1]):
         raise VerifyException("an epilogue holds scalar operations of the fixed dialect only")
-    for constant in (o for o in body if isinstance(o, ConstantOp | ThresholdOp)):
+    for constant in (o for o in body if isinstance(o, ConstantOp | ThresholdOp | LookupOp)):
         if constant.channels not in (1, out.shape[-1]):
             raise VerifyException(f"{constant.channels} constants for {out.shape[-1]} channels")
     if format_of(last.value) != out.format:

@@ -155,8 +155,9 @@ def moving(beat_width: int) -> Resources:
 
 def scalar(kind: str, operand_widths: tuple[int, ...], out_width: int) -> Resources:
     """One scalar op of an epilogue on operands of these widths."""
-    if kind in ("mul", "affine", "leaky_relu"):
-        return multiplier(*operand_widths[:2]) + logic(0 if kind == "mul" else out_width)
+    if kind in ("mul", "affine", "leaky_relu", "gate"):
+        factor = operand_widths[2 if kind == "gate" else 1]
+        return multiplier(operand_widths[0], factor) + logic(0 if kind == "mul" else out_width)
     if kind == "constant":
         return Resources()
     return logic(max((out_width, *operand_widths)))

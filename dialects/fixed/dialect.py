@@ -19,6 +19,7 @@ FIXED = Dialect(
         ops.ReluOp,
         ops.AffineOp,
         ops.LeakyReluOp,
+        ops.GateOp,
         ops.IsZeroOp,
         ops.QuantizeOp,
         ops.ConstantOp,

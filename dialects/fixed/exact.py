@@ -111,6 +111,33 @@ def _leaky_real(x: Reals, slope: Reals) -> Reals:
     return np.where(x < 0, x * slope, x)
 
 
+def _gate_frac(x: int, threshold: int, slope: int) -> int:
+    common = max(x, threshold)
+    return max(common, common + slope)
+
+
+def _gate(args: Sequence[Mantissas], fracs: Sequence[int], out: int) -> Mantissas:
+    common = max(fracs[:2])
+    x, threshold = (align(a, f, common) for a, f in zip(args[:2], fracs[:2], strict=True))
+    below = _product((x - threshold, args[2]), (common, fracs[2]), out)
+    return np.where(x > threshold, align(x, common, out), below)
+
+
+def _gate_real(x: Reals, threshold: Reals, slope: Reals) -> Reals:
+    return np.where(x > threshold, x, (x - threshold) * slope)
+
+
+def _gate_interval(x: Interval, threshold: Interval, slope: Interval) -> Interval:
+    frac = _gate_frac(x.frac, threshold.frac, slope.frac)
+    above = x.maximum(threshold).aligned(frac)
+    below = x.minimum(threshold).subtract(threshold).multiply(slope).aligned(frac)
+    excess = x.subtract(threshold)
+    never, always = excess.hi <= 0, excess.lo > 0
+    lo = np.where(never, below.lo, np.where(always, above.lo, np.minimum(above.lo, below.lo)))
+    hi = np.where(never, below.hi, np.where(always, above.hi, np.maximum(above.hi, below.hi)))
+    return Interval(lo, hi, frac)
+
+
 def _whole(x: int) -> int:
     return 0
 
@@ -136,4 +163,5 @@ MINIMUM = Exact(2, max, _aligned(np.minimum), np.minimum, Interval.minimum)
 RELU = Exact(1, _relu_frac, _aligned(_relu), _relu, _relu_interval)
 AFFINE = Exact(3, _affine_frac, _affine, _affine_real, _affine_interval)
 LEAKY_RELU = Exact(2, _leaky_frac, _leaky, _leaky_real, _leaky_interval)
+GATE = Exact(3, _gate_frac, _gate, _gate_real, _gate_interval)
 IS_ZERO = Exact(1, _whole, _is_zero, _is_zero_real, _is_zero_interval)

@@ -54,9 +54,9 @@ def verify_mantissas(blob: BlobAttr, format: Format) -> None:
 
 
 def verify_table(blob: BlobAttr, format: Format) -> None:
-    """A table has one axis and at least one entry, mantissas of `format`."""
-    if len(blob.shape) != 1 or not blob.shape[0]:
-        raise VerifyException(f"a table is a row of entries, not {blob.shape}")
+    """A row of one or more entries, or one for each channel, mantissas of `format`."""
+    if len(blob.shape) not in (1, 2) or not prod(blob.shape):
+        raise VerifyException(f"a table is a row of entries, or one per channel: {blob.shape}")
     verify_mantissas(blob, format)
 
 
@@ -180,6 +180,14 @@ class LeakyReluOp(ExactOp):
 
 
 @irdl_op_definition
+class GateOp(ExactOp):
+    """`x` above a threshold, `(x - threshold) * slope` elsewhere."""
+
+    name = "fixed.gate"
+    FUNCTION: ClassVar = exact.GATE
+
+
+@irdl_op_definition
 class IsZeroOp(ExactOp):
     """1 where x is 0, else 0."""
 
@@ -278,7 +286,7 @@ class ThresholdOp(ScalarOp):
 
 @irdl_op_definition
 class LookupOp(ScalarOp):
-    """`table[x - origin]`."""
+    """`table[x - origin]`, one table (n,) or one per channel (channels, n)."""
 
     name = "fixed.lookup"
     x = operand_def(FixedType)
@@ -293,8 +301,13 @@ class LookupOp(ScalarOp):
             result_types=[FixedType.of(out)],
         )
 
+    @property
+    def channels(self) -> int:
+        """The number of rows."""
+        return prod(self.table.shape[:-1])
+
     def verify_(self) -> None:
-        """The table is one row of mantissas of the result's format."""
+        """Rows of mantissas of the result's format."""
         verify_table(self.table, self.out)
 
     def evaluate(self, *args: Mantissas) -> Mantissas:

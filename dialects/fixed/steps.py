@@ -54,8 +54,8 @@ class Steps:
         ends = np.clip(ends, self.lo, self.hi)
         return np.array_equal(self.function(ends), other(ends))
 
-    def differing_points(self, other: Function) -> int:
-        """The number of arguments, over all channels, where another monotone function differs.
+    def differing_points(self, other: Function) -> Mantissas:
+        """The number of arguments, for each channel, where another monotone function differs.
 
         Both functions are constant between two neighbours among the starts of their steps.
         """
@@ -63,7 +63,7 @@ class Steps:
         starts = np.sort(np.concatenate([self.lo[None], self.first, theirs]), axis=0)
         ends = np.concatenate([starts[1:], self.hi[None] + 1])
         inside = np.minimum(starts, self.hi)  # a start at hi + 1 begins an empty piece
-        return int(((self.function(inside) != other(inside)) * (ends - starts)).sum())
+        return ((self.function(inside) != other(inside)) * (ends - starts)).sum(axis=0)
 
 
 def _starts(function: Function, lo: Mantissas, hi: Mantissas) -> Mantissas:
@@ -124,8 +124,11 @@ def threshold(x: Mantissas, thresholds: Mantissas, base: int) -> Mantissas:
 
 
 def lookup(x: Mantissas, table: Mantissas, origin: int) -> Mantissas:
-    """`table[x - origin]`; raise IndexError outside the table rather than wrap around."""
-    index = x - origin
-    if index.size and (index.min() < 0 or index.max() >= len(table)):
-        raise IndexError(f"lookup outside the table's {len(table)} entries from {origin}")
-    return table[index]
+    """`table[x - origin]`; raise IndexError outside the table rather than wrap around.
+
+    A table (channels, n) has a row for each element of the last axis of `x`.
+    """
+    index, entries = x - origin, table.shape[-1]
+    if index.size and (index.min() < 0 or index.max() >= entries):
+        raise IndexError(f"lookup outside the table's {entries} entries from {origin}")
+    return table[index] if table.ndim == 1 else table[np.arange(len(table)), index]

@@ -12,6 +12,7 @@ from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
+    GateOp,
     IsZeroOp,
     LeakyReluOp,
     MaximumOp,
@@ -40,6 +41,7 @@ QNN = Dialect(
         DenseOp,
         DepthwiseOp,
         FunctionOp,
+        GateOp,
         IsZeroOp,
         LeakyReluOp,
         LookupOp,

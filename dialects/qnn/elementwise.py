@@ -193,6 +193,15 @@ class LeakyReluOp(ExactElementwiseOp):
 
 
 @irdl_op_definition
+class GateOp(ExactElementwiseOp):
+    """`x` above a threshold, `(x - threshold) * slope` elsewhere; both are constants."""
+
+    name = "qnn.gate"
+    FUNCTION: ClassVar = exact.GATE
+    SCALAR: ClassVar = scalar.GateOp
+
+
+@irdl_op_definition
 class IsZeroOp(ExactElementwiseOp):
     """1 where x is 0, else 0: a mask of padding."""
 

@@ -87,7 +87,7 @@ class ThresholdOp(StepOp):
 
 @irdl_op_definition
 class LookupOp(StepOp):
-    """`table[x - origin]`, the same table for every element."""
+    """`table[x - origin]`, one table for all elements or (channels, n) for the last axis."""
 
     name = "qnn.lookup"
     table = prop_def(BlobAttr)
@@ -105,9 +105,12 @@ class LookupOp(StepOp):
         )
 
     def verify_(self) -> None:
-        """The table is one row of mantissas of the result's format."""
+        """Rows of mantissas of the result's format, as many as there are channels."""
         super().verify_()
         scalar.verify_table(self.table, self.out)
+        channels = shape_of(self.x)[-1]
+        if self.table.shape[:-1] not in ((), (channels,)):
+            raise VerifyException(f"a table {self.table.shape} for {channels} channels")
 
     def scalar(self, args: Sequence[SSAValue], out: Format) -> scalar.ScalarOp:
         """The scalar lookup."""
@@ -118,7 +121,7 @@ class LookupOp(StepOp):
         return steps.lookup(args[0], self.table.numpy(), self.origin.value.data)
 
     def interval(self, *args: Interval) -> Interval:
-        """The extremes of the table."""
-        table = self.table.numpy()
-        lo, hi = np.array([table.min()]), np.array([table.max()])
+        """The extremes of each table."""
+        table = np.atleast_2d(self.table.numpy())
+        lo, hi = table.min(axis=1), table.max(axis=1)
         return Interval(lo, hi, self.out.frac)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calocc.dialects.fixed.arithmetic import from_real, quantize, to_real
-from calocc.dialects.fixed.exact import AFFINE, IS_ZERO, LEAKY_RELU
+from calocc.dialects.fixed.exact import AFFINE, GATE, IS_ZERO, LEAKY_RELU
 from calocc.dialects.fixed.interval import Interval
-from calocc.dialects.fixed.steps import Function, Steps
+from calocc.dialects.fixed.steps import Function
 from calocc.dialects.qnn.elementwise import ExactElementwiseOp
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.quantize import QuantizeOp
@@ -25,10 +25,6 @@ from calocc.passes.lowering.constants import FixedConstant, frac_for_bits, round
 
 Mantissas = NDArray[np.int64]
 Reals = NDArray[np.float64]
-
-WIDEST_CONSTANT = 40
-LARGEST_PROOF = 1 << 22
-"""Steps times channels beyond which equality is not proved point by point."""
 
 Link = ExactElementwiseOp | FunctionOp | QuantizeOp
 
@@ -42,13 +38,17 @@ class Stage:
 
     @property
     def monotone(self) -> bool:
-        """Whether it rises or falls; a negative slope makes a leaky ReLU a valley."""
+        """Whether it rises or falls.
+
+        A negative slope below zero makes a valley; a gate jumps up to a threshold above zero only.
+        """
         if isinstance(self.op, FunctionOp):
             return self.op.monotone
         if not isinstance(self.op, ExactElementwiseOp):
             return True
-        valley = self.op.FUNCTION is LEAKY_RELU and (self.constants[0] < 0).any()
-        return not valley and self.op.FUNCTION is not IS_ZERO
+        if self.op.FUNCTION in (LEAKY_RELU, GATE):
+            return not any((c < 0).any() for c in self.constants)
+        return self.op.FUNCTION is not IS_ZERO
 
     def real(self, x: Reals) -> Reals:
         """The layer in float64."""
@@ -91,6 +91,14 @@ class Chain:
     def monotone(self) -> bool:
         """Whether each channel rises or falls."""
         return self.quantizer.monotone and all(s.monotone for s in self.stages)
+
+    def channels(self, chosen: NDArray[np.int64]) -> Chain:
+        """The same chain on some of the channels only."""
+        stages = [
+            Stage(s.op, tuple(c if c.size == 1 else c[chosen] for c in s.constants))
+            for s in self.stages
+        ]
+        return Chain(tuple(stages), self.last, self.frac)
 
     @property
     def computable(self) -> bool:
@@ -136,51 +144,3 @@ class Chain:
             return quantize(mantissas, frac, format, *rule)
 
         return function
-
-
-@dataclass(frozen=True)
-class Oriented:
-    """A chain whose decreasing channels are turned round: the operand is multiplied by `sign`."""
-
-    steps: Steps
-    sign: Mantissas
-
-    @staticmethod
-    def of(reference: Function, lo: Mantissas, hi: Mantissas) -> Oriented | None:
-        """The steps of a reference; None where there are too many to look at."""
-        first, last = reference(lo), reference(hi)
-        sign = np.where(last < first, np.int64(-1), np.int64(1))
-        low, high = np.where(sign < 0, -hi, lo), np.where(sign < 0, -lo, hi)
-        levels = max(first.max(), last.max()) - min(first.min(), last.min())
-        if int(levels) * len(lo) > LARGEST_PROOF:
-            return None
-        return Oriented(Steps.of(turn(reference, sign), low, high), sign)
-
-
-def turn(function: Function, sign: Mantissas) -> Function:
-    """The function of `sign * x`."""
-    return lambda x: function(sign * x)
-
-
-def fit(chain: Chain, oriented: Oriented) -> tuple[int, int]:
-    """The fewest constant bits with which the fixed-point chain equals its reference.
-
-    Returns (bits, differing points); the points are 0 unless no width is enough. Raises
-    OverflowError where even constants of one bit need too wide products.
-    """
-    ends = oriented.sign * oriented.steps.lo, oriented.sign * oriented.steps.hi
-    lo, hi = np.minimum(*ends), np.maximum(*ends)
-    candidate = None
-    for bits in range(1, WIDEST_CONSTANT + 1):
-        try:
-            constants = chain.constants(bits)
-            chain.check_width(constants, lo, hi)
-        except OverflowError:
-            if candidate is None:
-                raise
-            return bits - 1, oriented.steps.differing_points(candidate)
-        candidate = turn(chain.with_constants(constants), oriented.sign)
-        if oriented.steps.agrees(candidate):
-            return bits, 0
-    assert candidate is not None
-    return WIDEST_CONSTANT, oriented.steps.differing_points(candidate)

@@ -24,7 +24,7 @@ from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, shape_of
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.step import LookupOp, ThresholdOp
-from calocc.passes.lowering.chain import Chain, Oriented, Stage, fit
+from calocc.passes.lowering.chain import Chain, Stage
 from calocc.passes.lowering.constants import (
     FLOAT32_BITS,
     FixedConstant,
@@ -40,6 +40,7 @@ from calocc.passes.lowering.errors import (
     TooWide,
     UnquantizedConstant,
 )
+from calocc.passes.lowering.proof import Columns, Oriented, Proof, fit, prove
 
 Mantissas = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -207,13 +208,14 @@ class Lowering:
             self.unproved(op, x)
             return
         bounds = self.bounds[x].broadcast(shape_of(x)).collapse()
-        oriented = None
-        if chain.monotone:
-            oriented = Oriented.of(chain.reference, bounds.lo, bounds.hi)
+        columns = Columns.of(chain, bounds.lo, bounds.hi)
+        proof = prove(chain, columns)
         if chain.computable:
-            self.values[chain.last.result] = self.computed(chain, x, oriented)
+            self.values[chain.last.result] = self.computed(chain, x, proof)
+        elif isinstance(proof, Oriented) and _few_thresholds(proof):
+            self.values[chain.last.result] = self.thresholds(chain, x, proof)
         else:
-            self.values[chain.last.result] = self.stored(chain, x, oriented)
+            self.values[chain.last.result] = self.table(chain, x, columns)
         self.done |= {stage.op for stage in chain.stages} | {chain.last}
 
     def variable(self, op: QnnOp) -> SSAValue:
@@ -246,53 +248,49 @@ class Lowering:
             raise NoCommonGrid(link.layer_name, str(quantizer))
         return Chain(tuple(stages), link, frac)
 
-    def computed(self, chain: Chain, x: SSAValue, oriented: Oriented | None) -> SSAValue:
+    def computed(self, chain: Chain, x: SSAValue, proof: Proof | None) -> SSAValue:
         """The chain as arithmetic with the narrowest constants; thresholds where none are exact."""
         try:
-            bits, differing = fit(chain, oriented) if oriented else (FLOAT32_BITS, None)
+            bits, differing = fit(chain, proof) if proof else (FLOAT32_BITS, None)
             rounded = chain.constants(bits)
         except OverflowError:
             raise TooWide(chain.last.layer_name) from None
-        if oriented and differing and oriented.steps.count <= MOST_THRESHOLDS:
-            return self.thresholds(chain, x, oriented)
+        if differing and isinstance(proof, Oriented) and _few_thresholds(proof):
+            return self.thresholds(chain, x, proof)
         for stage, constants in zip(chain.stages, rounded, strict=True):
             own = [self.constant(c, stage.op.layer_name) for c in constants]
             x = self.apply(stage.op, [x, *own])
         result = self.cast(chain.last, x)
-        return _noted(result, chain, oriented, differing)
+        return result if proof is None else _noted(result, proof.columns, differing or 0)
 
-    def stored(self, chain: Chain, x: SSAValue, oriented: Oriented | None) -> SSAValue:
-        """The chain as thresholds or as a table."""
-        if oriented is not None and oriented.steps.count <= MOST_THRESHOLDS:
-            return self.thresholds(chain, x, oriented)
-        lo, hi = int(self.bounds[x].lo.min()), int(self.bounds[x].hi.max())
-        if hi - lo >= LARGEST_TABLE:
-            raise TooManySteps(chain.last.layer_name, hi - lo + 1, LARGEST_TABLE)
+    def table(self, chain: Chain, x: SSAValue, columns: Columns) -> SSAValue:
+        """The chain as a table of all operands, for each channel unless they are alike."""
+        lo, hi = int(columns.lo.min()), int(columns.hi.max())
+        if (entries := (hi - lo + 1) * columns.rows) > LARGEST_TABLE:
+            raise TooManySteps(chain.last.layer_name, entries, LARGEST_TABLE)
         format = chain.quantizer.format
         assert format is not None
-        points = np.arange(lo, hi + 1)[:, None].repeat(shape_of(x)[-1], axis=1)
-        columns = chain.reference(points)
-        if (columns != columns[:, :1]).any():
-            first = chain.stages[0].op
-            raise NeedsQuantizer(first.layer_name, first.name.partition(".")[2])
-        op = LookupOp(x, columns[:, 0], lo, format, chain.last.layer_name)
-        return _noted(self.add(op, op.interval(self.bounds[x])), chain, oriented, 0)
+        points = np.arange(lo, hi + 1)[:, None].repeat(len(columns.first), axis=1)
+        tables = chain.channels(columns.first).reference(points).T
+        alike = (tables == tables[:1]).all()
+        table = tables[0] if alike else tables[columns.kind]
+        op = LookupOp(x, table, lo, format, chain.last.layer_name)
+        return _noted(self.add(op, op.interval(self.bounds[x])), columns, 0)
 
-    def thresholds(self, chain: Chain, x: SSAValue, oriented: Oriented) -> SSAValue:
+    def thresholds(self, chain: Chain, x: SSAValue, proof: Oriented) -> SSAValue:
         """The chain as thresholds, which are always exact."""
-        layer = chain.last.layer_name
-        if (oriented.sign < 0).any():
-            sign = self.constant(FixedConstant.holding(oriented.sign, 0), layer)
+        layer, kind = chain.last.layer_name, proof.columns.kind
+        if (proof.sign < 0).any():
+            sign = self.constant(FixedConstant.holding(proof.sign[kind], 0), layer)
             turn = MultiplyOp((x, sign), layer=layer)
             x = self.apply(turn, [x, sign])
             turn.erase()  # or else it stays a user of x
-        rows = oriented.steps.first.T
-        if (rows == rows[:1]).all():
-            rows = rows[:1]
+        rows = proof.steps.first.T
+        rows = rows[:1] if (rows == rows[:1]).all() else rows[kind]
         format = chain.quantizer.format
         assert format is not None
-        op = ThresholdOp(x, rows, oriented.steps.base, format, layer)
-        return _noted(self.add(op, op.interval(self.bounds[x])), chain, oriented, 0)
+        op = ThresholdOp(x, rows, proof.steps.base, format, layer)
+        return _noted(self.add(op, op.interval(self.bounds[x])), proof.columns, 0)
 
     def unproved(self, op: QnnOp, x: SSAValue) -> None:
         """A real affine that no quantizer follows: constants as wide as float32 has them."""
@@ -311,6 +309,10 @@ lowers = RULES.on
 """Register how ops of a class are lowered that are neither exact nor part of a chain."""
 
 
+def _few_thresholds(proof: Oriented) -> bool:
+    return proof.steps.count <= min(MOST_THRESHOLDS, LARGEST_TABLE // proof.columns.rows)
+
+
 def _per_channel(constants: Sequence[Reals]) -> bool:
     """Whether each constant is one value, or one for each channel."""
     return all(c.size in (1, *c.shape[-1:]) for c in constants)
@@ -321,17 +323,10 @@ def _consumer(value: SSAValue) -> str:
     return user.layer_name if isinstance(user, QnnOp) else user.name
 
 
-def _noted(
-    result: SSAValue, chain: Chain, oriented: Oriented | None, differing: int | None
-) -> SSAValue:
-    """Note on the op what is known about its equality with the float64 reference.
-
-    `differing_points` is there if every reachable operand was looked at, over `points` of them.
-    """
-    if oriented is not None and differing is not None:
-        points = int((oriented.steps.hi - oriented.steps.lo + 1).sum())
-        _note(result, "points", points)
-        _note(result, "differing_points", differing)
+def _noted(result: SSAValue, columns: Columns, differing: int) -> SSAValue:
+    """Note on the op how many operands were compared with the reference, and how many differ."""
+    _note(result, "points", columns.points)
+    _note(result, "differing_points", differing)
     return result
 
 

@@ -39,6 +39,7 @@ class Instruction(ctypes.Structure):
         ("hi", ctypes.c_int64),
         ("base", ctypes.c_int64),
         ("size", ctypes.c_int64),
+        ("stride", ctypes.c_int64),
         ("table", ctypes.c_void_p),
     )
 

@@ -19,7 +19,8 @@ Array = NDArray[np.int64]
 
 OPS = (
     *(ops.AddOp, ops.SubtractOp, ops.MultiplyOp, ops.MaximumOp, ops.MinimumOp, ops.ReluOp),
-    *(ops.AffineOp, ops.LeakyReluOp, ops.IsZeroOp, ops.QuantizeOp, ops.ThresholdOp, ops.LookupOp),
+    *(ops.AffineOp, ops.LeakyReluOp, ops.GateOp, ops.IsZeroOp, ops.QuantizeOp, ops.ThresholdOp),
+    ops.LookupOp,
 )
 """The scalar ops in the order of `Op` in `native.cpp`."""
 ROUNDINGS = tuple(Rounding)
@@ -98,6 +99,16 @@ def _scaled(builder: _Builder, op: ops.ScalarOp, to: Instruction) -> None:
         to.c = builder.operand(rest[0], op.out.frac)
 
 
+def _gate(builder: _Builder, op: ops.ScalarOp, to: Instruction) -> None:
+    """Operand and threshold at their common binary point, from which c shifts to the result's."""
+    x, threshold, slope = op.operands
+    common = max(ops.format_of(x).frac, ops.format_of(threshold).frac)
+    to.a, to.b = builder.operand(x, common), builder.operand(threshold, common)
+    to.c = builder.operand(slope)
+    to.c.shift = op.out.frac - common
+    to.shift = op.out.frac - common - ops.format_of(slope).frac
+
+
 def _is_zero(builder: _Builder, op: ops.ScalarOp, to: Instruction) -> None:
     to.a, to.shift = builder.operand(op.operands[0]), op.out.frac
 
@@ -125,7 +136,8 @@ def _threshold(builder: _Builder, op: ops.ScalarOp, to: Instruction) -> None:
 def _lookup(builder: _Builder, op: ops.ScalarOp, to: Instruction) -> None:
     assert isinstance(op, ops.LookupOp)
     table = op.table.numpy()
-    to.a, to.base, to.size = builder.operand(op.x), op.origin.value.data, len(table)
+    to.a, to.base, to.size = builder.operand(op.x), op.origin.value.data, table.shape[-1]
+    to.stride = table.shape[-1] if table.ndim > 1 else 0
     to.table = builder.array(table, np.int64)
 
 
@@ -134,6 +146,7 @@ FILL: dict[type[ops.ScalarOp], Fill] = {
         (ops.AddOp, ops.SubtractOp, ops.MaximumOp, ops.MinimumOp, ops.ReluOp), _aligned
     ),
     **dict.fromkeys((ops.MultiplyOp, ops.AffineOp, ops.LeakyReluOp), _scaled),
+    ops.GateOp: _gate,
     ops.IsZeroOp: _is_zero,
     ops.QuantizeOp: _quantize,
     ops.ThresholdOp: _threshold,

@@ -22,6 +22,7 @@ from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
+    GateOp,
     LeakyReluOp,
     MaximumOp,
     MultiplyOp,
@@ -118,12 +119,16 @@ def _image(net: FixedNetwork, x: SSAValue) -> SSAValue:
 
 def _other(net: FixedNetwork, x: SSAValue) -> SSAValue:
     """Upsampling, transposition, scaling, slices."""
+    y_format = Format.parse("fixed<6,3>")
     y = net.add(UpsampleOp(x, (2, 1), "upsample"))
     y = net.add(TransposeOp(y, (1, 0, 2), "transpose"))
     scale, offset = net.constant((2,), "fixed<3,1>"), net.constant((2,), "fixed<6,2>")
     y = net.cast(net.add(AffineOp((y, scale, offset), layer="affine")), "fixed<6,3>", "cast")
     y = net.add(MaximumOp((y, net.constant((), "fixed<3,1>")), layer="maximum"))
     y = net.add(SubtractOp((y, net.constant((2,), "fixed<3,1>")), layer="minus"))
+    bounds = net.constant((2,), "fixed<3,1>"), net.constant((2,), "fixed<3,2>")
+    y = net.cast(net.add(GateOp((y, *bounds), layer="gate")), "fixed<5,3>", "cast_gate")
+    y = net.add(LookupOp(y, net.random.integers(-30, 30, (2, 32)), -16, y_format, "lookup_each"))
     y = net.add(SliceOp(y, 1, 1, 3, "slice"))
     kernel = net.constant((2, 1, 2, 2), "fixed<3,1>")
     return net.add(DepthwiseOp(y, kernel, Window(2, 1), layer="depthwise"))

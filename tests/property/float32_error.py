@@ -29,6 +29,7 @@ from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
+    GateOp,
     LeakyReluOp,
     MaximumOp,
     MinimumOp,
@@ -100,6 +101,8 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
         return _normalised(op, operands)
     if isinstance(op, LeakyReluOp):
         return operands[0].radius + _unless_exact(operands, np.abs(operands[0].value)) * ROUNDING
+    if isinstance(op, GateOp):
+        return _gated(operands)
     if isinstance(op, FunctionOp):
         reach = operands[0].radius + RELATIVE * (1 + np.abs(operands[0].value))
         # The slope of the exponential is its value; those of all others are below 2.
@@ -149,6 +152,16 @@ def _normalised(op: BatchNormOp, operands: Sequence[Ball]) -> Reals:
     scale, _ = op.scale_and_offset(gamma, beta, mean, variance)
     size = np.abs(scale) * (np.abs(x.value) + np.abs(mean)) + np.abs(beta)
     return np.abs(scale) * x.radius + RELATIVE * size
+
+
+def _gated(operands: Sequence[Ball]) -> Reals:
+    """The function jumps up to the threshold there."""
+    x, threshold, slope = operands
+    steepest = np.maximum(1, np.abs(slope.value))
+    size = np.abs(x.value) + np.abs(threshold.value)
+    reach = x.radius * steepest + _unless_exact(operands, size) * ROUNDING * steepest
+    jumps = np.abs(x.value - threshold.value) <= x.radius + ROUNDING * np.abs(threshold.value)
+    return reach + np.where(jumps, np.abs(threshold.value), 0)
 
 
 def _quantized(op: QuantizeOp, x: Ball, value: Reals) -> Any:

@@ -206,29 +206,6 @@ def _renamed(arguments: dict[str, Any], quantizer: str) -> dict[str, Any]:
     return {quantizer if k == "kernel_quantizer" else k: v for k, v in arguments.items()}
 
 
-@drawn("elements", "BatchNormalization")
-def _normalisation(draw: st.DrawFn, name: str) -> Spec:
-    arguments = {
-        "center": draw(st.booleans()),
-        "scale": draw(st.booleans()),
-        "epsilon": pick(draw, 1e-3, 1e-5),
-    }
-    return Spec(name, arguments, pick(draw, 1, 2, 3))
-
-
-@drawn("elements", "QBatchNormalization")
-def _quantized_normalisation(draw: st.DrawFn, name: str) -> Spec:
-    flags = {"center": draw(st.booleans()), "scale": draw(st.booleans())}
-    if draw(st.booleans()):
-        flags["mean_quantizer"] = pick(draw, None, "quantized_bits(6,1,alpha=1)")
-    return Spec(name, flags, pick(draw, 1, 2, 3))
-
-
-@drawn("elements", "ELU")
-def _elu(draw: st.DrawFn, name: str) -> Spec:
-    return Spec(name, {}, pick(draw, 1, 2, 3))
-
-
 @drawn("elements", "Activation")
 def _activation(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"activation": pick(draw, *PLAIN, *MORE)}, pick(draw, 1, 2, 3))
@@ -242,20 +219,6 @@ def _quantized(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"activation": quantizer}, pick(draw, 1, 2, 3))
 
 
-@drawn("elements", "ReLU")
-def _relu(draw: st.DrawFn, name: str) -> Spec:
-    bounds = {
-        "max_value": pick(draw, None, 0.0, 0.3, 1.0),
-        "negative_slope": pick(draw, 0.0, 0.1, 0.25),
-    }
-    return Spec(name, bounds, pick(draw, 1, 2, 3))
-
-
-@drawn("elements", "LeakyReLU")
-def _leaky(draw: st.DrawFn, name: str) -> Spec:
-    return Spec(name, {"alpha": pick(draw, 0.0, 0.1, 0.3, 0.25, 2.0)}, pick(draw, 1, 2, 3))
-
-
 @drawn("elements", "Softmax")
 def _softmax(draw: st.DrawFn, name: str) -> Spec:
     rank = pick(draw, 1, 2, 3)
@@ -267,7 +230,7 @@ def _pooling2d(draw: st.DrawFn, name: str) -> Spec:
     arguments = {
         "pool_size": sizes(draw),
         "strides": pick(draw, None, sizes(draw, 2)),
-        "padding": "valid" if name.startswith("Av") else pick(draw, "valid", "same"),
+        "padding": pick(draw, "valid", "same"),
     }
     return Spec(name, arguments, 3)
 
@@ -277,7 +240,8 @@ AVERAGES = ("quantized_bits(8,0,alpha=1)", "quantized_bits(6,0,1,alpha=1)", None
 
 @drawn("windows", "QAveragePooling2D", "QGlobalAveragePooling2D")
 def _quantized_average(draw: st.DrawFn, name: str) -> Spec:
-    window = {} if "Global" in name else {"pool_size": sizes(draw)}
+    window = {"pool_size": sizes(draw), "padding": pick(draw, "valid", "same")}
+    window = {} if "Global" in name else window
     quantizers = {
         "average_quantizer": pick(draw, *AVERAGES),
         "activation": pick(draw, None, *QUANTIZED),
@@ -290,7 +254,7 @@ def _pooling1d(draw: st.DrawFn, name: str) -> Spec:
     arguments = {
         "pool_size": size(draw),
         "strides": pick(draw, None, size(draw, 2)),
-        "padding": "valid" if name.startswith("Av") else pick(draw, "valid", "same"),
+        "padding": pick(draw, "valid", "same"),
     }
     return Spec(name, arguments, 2)
 

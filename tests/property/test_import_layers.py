@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import draws_elements
 import draws_products
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from calocc.compiler.pipeline import Runner, new_context
 from calocc.runtime.emulator import execute
 from calocc.runtime.reference import predict
 
-DRAWN_IN = (draws_products,)
+DRAWN_IN = (draws_elements, draws_products)
 """Modules whose import fills the registry of draws."""
 
 FRONT = "quantized_bits(5,2,alpha=1)"

@@ -66,6 +66,9 @@ RIGHT: dict[str, tuple[tuple[int, ...], Layers]] = {
     "padded_pool": (IMAGE, lambda: [keras.layers.MaxPooling2D(3, 2, padding="same")]),
     "vanishing_quantizer": (IMAGE, lambda: [conv(), quantized(BITS), conv()]),
     "fine_relu_behind_a_convolution": (IMAGE, lambda: [conv(), quantized("quantized_relu(6,2)")]),
+    "batch_norm_axis": (IMAGE, lambda: [conv(), keras.layers.BatchNormalization(axis=1)]),
+    "relu_threshold": (IMAGE, lambda: [conv(), keras.layers.ReLU(threshold=0.3)]),
+    "padded_average": (IMAGE, lambda: [keras.layers.AveragePooling2D(3, 2, padding="same")]),
     "causal_padding": (
         (9, 3),
         lambda: [
@@ -129,8 +132,6 @@ REFUSED: dict[str, tuple[tuple[int, ...], Layers, str]] = {
         lambda: [keras.layers.UpSampling2D(interpolation="bilinear")],
         "interpolation='bilinear'",
     ),
-    "batch_norm_axis": (IMAGE, lambda: [keras.layers.BatchNormalization(axis=1)], "axis="),
-    "relu_threshold": (IMAGE, lambda: [keras.layers.ReLU(threshold=0.5)], "threshold=0.5"),
 }
 
 

@@ -160,9 +160,29 @@ def test_steps(source: Format, rows: int, seed: int, data: st.DataObject) -> Non
     thresholds = np.sort(random.integers(*span, (rows, 5)), axis=1)
     block = Block(arg_types=[FixedType.of(source)])
     steps = ops.ThresholdOp(block.args[0], BlobAttr.of(thresholds), -2, Format(True, 4, 4))
-    table = ops.LookupOp(steps, BlobAttr.of(random.integers(-9, 9, 6)), -2, Format(True, 5, 2))
+    entries = random.integers(-9, 9, (rows, 6) if rows > 1 else 6)
+    table = ops.LookupOp(steps, BlobAttr.of(entries), -2, Format(True, 5, 2))
     block.add_ops([steps, table, ops.YieldOp(table)])
     through(Region(block), x)
+
+
+@settings(max_examples=60)
+@given(
+    source=formats(12),
+    frac=st.integers(-2, 5),
+    slope=st.integers(-8, 8),
+    data=st.data(),
+)
+def test_gates(source: Format, frac: int, slope: int, data: st.DataObject) -> None:
+    """Thresholds on a finer and on a coarser grid than the operand's."""
+    block = Block(arg_types=[FixedType.of(source)])
+    thresholds = np.array(data.draw(st.lists(st.integers(-40, 40), min_size=3, max_size=3)))
+    threshold = ops.ConstantOp(BlobAttr.of(thresholds), Format(True, 7, 7 - frac))
+    factor = ops.ConstantOp(BlobAttr.of(np.array(slope)), Format(True, 5, 3))
+    common = max(source.frac, frac)
+    gate = ops.GateOp((block.args[0], threshold, factor), Format(True, 40, 38 - common))
+    block.add_ops([threshold, factor, gate, ops.YieldOp(gate)])
+    through(Region(block), values(data, source))
 
 
 def test_a_lookup_outside_its_table_is_noticed() -> None:

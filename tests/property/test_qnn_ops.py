@@ -27,6 +27,7 @@ from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
     ExactElementwiseOp,
+    GateOp,
     IsZeroOp,
     LeakyReluOp,
     MaximumOp,
@@ -168,6 +169,15 @@ def test_elementwise_with_constants(
     checked = case(kind, given)
     checked.check()
     checked.check_met(*itertools.product(*(o.corners() for o in given)))
+
+
+@given(data=st.data())
+@SMALL
+def test_gate(data: st.DataObject) -> None:
+    shape = data.draw(st.sampled_from([(1,), (3,)]))
+    given = [data.draw(operands((2, 3)))]
+    given += [data.draw(operands(shape, constant=True)) for _ in range(2)]
+    case(GateOp, given).check()
 
 
 @given(data=st.data())

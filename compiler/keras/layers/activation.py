@@ -18,7 +18,6 @@ from calocc.compiler.keras.layers.registry import (
 )
 from calocc.dialects.qnn.elementwise import (
     AffineOp,
-    LeakyReluOp,
     MaximumOp,
     MinimumOp,
     ReluOp,
@@ -53,7 +52,7 @@ def activate(
     if activation == "softmax":
         return builder.add(config, SoftmaxOp(x, layer=name))
     if activation == "relu6":
-        return _bounded(builder, config, builder.add(config, ReluOp((x,), layer=name)), 6.0)
+        return bounded(builder, config, builder.add(config, ReluOp((x,), layer=name)), 6.0)
     activation = "swish" if activation == "silu" else activation
     if activation in FUNCTIONS:
         return builder.add(config, FunctionOp(activation, x, name))
@@ -82,46 +81,10 @@ def activation(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
     return activate(builder, config, single(config, inputs), config.take_activation("activation"))
 
 
-@keras_layer("ReLU")
-def relu(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """max(x, 0), with a slope below 0 and a bound above if given."""
-    x = single(config, inputs)
-    slope = config.take_float("negative_slope", 0.0)
-    bound = config.take_optional_float("max_value")
-    config.expect_default("threshold", 0.0)
-    y = _leaky(builder, config, x, slope)
-    return y if bound is None else _bounded(builder, config, y, bound)
-
-
-def _bounded(builder: Builder, config: LayerConfig, y: SSAValue, bound: float) -> SSAValue:
+def bounded(builder: Builder, config: LayerConfig, y: SSAValue, bound: float) -> SSAValue:
+    """min(y, bound)"""
     top = builder.constant(config, np.asarray(bound))
     return builder.add(config, MinimumOp((y, top), layer=config.layer.name))
-
-
-@keras_layer("LeakyReLU")
-def leaky_relu(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """x where it is not negative, alpha * x elsewhere."""
-    return _leaky(builder, config, single(config, inputs), config.take_float("alpha", 0.3))
-
-
-def _leaky(builder: Builder, config: LayerConfig, x: SSAValue, slope: float) -> SSAValue:
-    if slope == 0:
-        return builder.add(config, ReluOp((x,), layer=config.layer.name))
-    if slope < 0:
-        raise refused(
-            config,
-            f"its slope {slope} is negative",
-            "train with a slope of 0 or above",
-        )
-    factor = builder.constant(config, np.asarray(slope))
-    return builder.add(config, LeakyReluOp((x, factor), layer=config.layer.name))
-
-
-@keras_layer("ELU")
-def elu(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """x where it is positive, exp(x) - 1 elsewhere."""
-    config.expect_default("alpha", 1.0)
-    return activate(builder, config, single(config, inputs), "elu")
 
 
 @keras_layer("Softmax")

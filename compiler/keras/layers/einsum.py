@@ -12,7 +12,7 @@ from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.activation import activate
-from calocc.compiler.keras.layers.axes import behind_batch, reordered, to_end, to_front
+from calocc.compiler.keras.layers.axes import behind_batch, reordered, reshaped, to_end, to_front
 from calocc.compiler.keras.layers.registry import (
     Builder,
     keras_layer,
@@ -23,7 +23,6 @@ from calocc.compiler.keras.layers.registry import (
 )
 from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.elementwise import AddOp, MultiplyOp
-from calocc.dialects.qnn.movement import ReshapeOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.windows import Window
@@ -32,14 +31,6 @@ _EQUATION = re.compile(
     r"(?P<left>\.\.\.)?(?P<x>[a-zA-Z]+)(?P<right>\.\.\.)?,(?P<w>[a-zA-Z]+)"
     r"->(\.\.\.)?(?P<y>[a-zA-Z]+)(\.\.\.)?"
 )
-
-
-def _reshaped(
-    builder: Builder, config: LayerConfig, x: SSAValue, shape: tuple[int, ...]
-) -> SSAValue:
-    if shape_of(x) == shape:
-        return x
-    return builder.add(config, ReshapeOp(x, shape, config.layer.name))
 
 
 @dataclass(frozen=True)
@@ -113,10 +104,10 @@ def einsum_dense(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValu
     wanted = equation.kept + equation.contracted
     x = reordered(builder, config, x, [equation.x.index(c) for c in wanted])
     kept = shape_of(x)[: len(equation.kept)]
-    rows = _reshaped(builder, config, x, (*kept, prod(shape_of(x)[len(kept) :])))
+    rows = reshaped(builder, config, x, (*kept, prod(shape_of(x)[len(kept) :])))
     weights = builder.weight(config, "kernel", matrix, None)
     y = builder.add(config, DenseOp(rows, weights, layer=config.layer.name))
-    y = _reshaped(builder, config, y, (*kept, *(sizes[c] for c in equation.fresh)))
+    y = reshaped(builder, config, y, (*kept, *(sizes[c] for c in equation.fresh)))
     have = equation.kept + equation.fresh
     y = reordered(builder, config, y, [have.index(c) for c in equation.y])
     return activate(
@@ -150,9 +141,9 @@ def dot(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SS
         raise refused(config, f"it sums over {length} and {own} elements", "choose equal axes")
 
     # (M, N, 1) times (1, N, K), summed over the N taps of a window: K channels at once.
-    x = _reshaped(builder, config, x, (prod(left), length, 1))
-    y = _reshaped(builder, config, y, (1, length, prod(right)))
+    x = reshaped(builder, config, x, (prod(left), length, 1))
+    y = reshaped(builder, config, y, (1, length, prod(right)))
     name = config.layer.name
     products = builder.add(config, MultiplyOp((x, y), layer=name))
     sums = builder.add(config, PoolOp(products, Pooling.SUM, Window(1, length), name))
-    return _reshaped(builder, config, sums, (*left, *right) or (1,))
+    return reshaped(builder, config, sums, (*left, *right) or (1,))

@@ -14,13 +14,12 @@ from calocc.compiler.keras.layers.depthwise import depthwise, stored_taps
 from calocc.compiler.keras.layers.linear import (
     convolve2d,
     expect_plain_convolution,
-    expect_plain_normalisation,
     finish_linear,
     kernel2d,
     kernel_quantizer,
-    moving_variance,
     require_rank,
 )
+from calocc.compiler.keras.layers.normalisation import epsilon_of, expect_channels
 from calocc.compiler.keras.layers.registry import Builder, keras_layer, single, stored
 from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.op import shape_of
@@ -74,7 +73,7 @@ def dense_batchnorm(builder: Builder, config: LayerConfig, inputs: Sequence[SSAV
 
 def _expect_plain_folding(config: LayerConfig, rank: int) -> None:
     """Both folding modes and all training parameters coincide at inference."""
-    expect_plain_normalisation(config, rank)
+    expect_channels(config, rank)
     config.expect_default("renorm_clipping", None)
     config.expect_default("adjustment", None)
     config.ignore("renorm_momentum", "ema_freeze_delay", "folding_mode")
@@ -85,8 +84,8 @@ def folded(config: LayerConfig, filters: int) -> tuple[Floats, Floats]:
 
     inv = gamma / sqrt(variance + epsilon); inv * (bias - mean) + beta.
     """
-    variance, epsilon = moving_variance(config, filters)
-    inverse = 1 / np.sqrt(variance + np.float32(epsilon))
+    variance = stored(config, "moving_variance", filters)
+    inverse = 1 / np.sqrt(variance + np.float32(epsilon_of(config, variance)))
     if config.take_bool("scale", True):
         inverse = inverse * stored(config, "gamma", filters)
     bias = stored(config, "bias", filters) if config.take_bool("use_bias", True) else np.float32(0)

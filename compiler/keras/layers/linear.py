@@ -202,24 +202,3 @@ def _group(
     part = builder.add(config, SliceOp(image, 2, k * own, (k + 1) * own, name))
     weights = builder.weight(config, "kernel", kernel, quantizer)
     return builder.add(config, ConvOp(part, weights, window, layer=name))
-
-
-def expect_plain_normalisation(config: LayerConfig, rank: int) -> None:
-    """A batch normalisation over the last of `rank` axes, as it is at inference."""
-    axis = config.take("axis", -1)
-    if axis not in (-1, rank, [-1], [rank]):
-        reason = f"axis={axis} is not the channel axis"
-        raise refused(config, reason, "normalise over the last axis")
-    config.expect_default("renorm", False)
-    config.expect_default("virtual_batch_size", None)
-    config.ignore("fused")
-
-
-def moving_variance(config: LayerConfig, channels: int) -> tuple[Floats, float]:
-    """The variance per channel and epsilon of a batch normalisation; their sum is positive."""
-    variance = stored(config, "moving_variance", channels)
-    epsilon = config.take_float("epsilon", 1e-3)
-    if (least := float(variance.min())) + epsilon <= 0:
-        reason = f"its moving variance {least:g} plus epsilon {epsilon:g} is not positive"
-        raise refused(config, reason, "the file is damaged or the training diverged")
-    return variance, epsilon

@@ -1,4 +1,4 @@
-"""Layers of QKeras that quantize what their Keras namesakes keep in float."""
+"""Pooling layers of QKeras, which quantize the factor of their averages."""
 
 from __future__ import annotations
 
@@ -9,36 +9,16 @@ from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.activation import activate
-from calocc.compiler.keras.layers.linear import kernel_quantizer, require_rank
+from calocc.compiler.keras.layers.linear import require_rank
 from calocc.compiler.keras.layers.registry import (
     Builder,
     keras_layer,
     refused,
     single,
 )
-from calocc.compiler.keras.layers.structure import normalise, pool, pool_window
+from calocc.compiler.keras.layers.structure import pool, pool_window
 from calocc.dialects.qnn.movement import ReshapeOp
 from calocc.dialects.qnn.windows import Window
-
-
-@keras_layer("QBatchNormalization")
-def quantized_batch_normalization(
-    builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
-) -> SSAValue:
-    """Batch normalisation with quantized gamma, beta, mean and variance."""
-    quantizers = {
-        "gamma": kernel_quantizer(config, "gamma_quantizer"),
-        "beta": config.take_quantizer("beta_quantizer"),
-        "mean": config.take_quantizer("mean_quantizer"),
-        "variance": kernel_quantizer(config, "variance_quantizer"),
-    }
-    # Without scale or center QKeras has nothing to quantize.
-    for name, key in (("gamma", "scale"), ("beta", "center")):
-        if not config.take_bool(key, True):
-            del quantizers[name]
-    config.expect_default("inverse_quantizer", None)
-    config.expect_default("activation", None)
-    return normalise(builder, config, single(config, inputs), quantizers)
 
 
 def _factor(config: LayerConfig, area: int) -> float:

@@ -1,65 +1,30 @@
-"""Layers that normalise or pool."""
+"""Layers that pool, and those that do nothing at inference."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
+from calocc.compiler.keras.layers.axes import with_parameters
 from calocc.compiler.keras.layers.linear import (
-    expect_plain_normalisation,
-    moving_variance,
     require_rank,
     window_of,
 )
 from calocc.compiler.keras.layers.registry import (
     Builder,
     keras_layer,
-    refused,
     single,
-    stored,
 )
-from calocc.dialects.qnn.batch_norm import BatchNormOp
+from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.elementwise import AffineOp
 from calocc.dialects.qnn.movement import ReshapeOp
 from calocc.dialects.qnn.op import shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
-from calocc.dialects.qnn.quantizers import Quantizer
 from calocc.dialects.qnn.windows import Window
-
-
-@keras_layer("BatchNormalization")
-def batch_normalization(
-    builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
-) -> SSAValue:
-    """Per channel of the last axis, with the moving statistics."""
-    return normalise(builder, config, single(config, inputs), {})
-
-
-def normalise(
-    builder: Builder, config: LayerConfig, x: SSAValue, quantizers: Mapping[str, Quantizer | None]
-) -> SSAValue:
-    """Batch normalisation at inference; `quantizers` are those of its stored parameters."""
-    channels = shape_of(x)[-1]
-    expect_plain_normalisation(config, len(shape_of(x)))
-    ones, zeros = np.ones(channels, np.float32), np.zeros(channels, np.float32)
-    gamma = stored(config, "gamma", channels) if config.take_bool("scale", True) else ones
-    beta = stored(config, "beta", channels) if config.take_bool("center", True) else zeros
-    variance, epsilon = moving_variance(config, channels)
-    arrays = {
-        "gamma": gamma,
-        "beta": beta,
-        "mean": stored(config, "moving_mean", channels),
-        "variance": variance,
-    }
-    for name, quantizer in quantizers.items():
-        if quantizer is not None:
-            arrays[name] = quantizer(arrays[name].astype(np.float64))
-    parameters = [builder.constant(config, array) for array in arrays.values()]
-    name = config.layer.name
-    return builder.add(config, BatchNormOp(x, *parameters, epsilon=epsilon, layer=name))
 
 
 def pool(
@@ -70,17 +35,25 @@ def pool(
     average: bool,
     factor: float | None = None,
 ) -> SSAValue:
-    """The maximum over windows, or the sum times `factor` (default: 1 / number of pixels)."""
+    """The maximum over windows, or the sum times `factor` (default: 1 / number of pixels).
+
+    Pixels that padding has added do not count: at the borders the factor grows.
+    """
     name = config.layer.name
     if not average:
         return builder.add(config, PoolOp(x, Pooling.MAX, window, name))
-    if window.padding:
-        advice = "pad with ZeroPadding2D, or choose a size that divides the image"
-        raise refused(config, "an average over padded windows divides by varying counts", advice)
     total = builder.add(config, PoolOp(x, Pooling.SUM, window, name))
-    scale = builder.constant(config, np.asarray(1 / window.taps if factor is None else factor))
-    zero = builder.constant(config, np.asarray(0.0))
-    return builder.add(config, AffineOp((total, scale, zero), layer=name))
+    counts = pixels(shape_of(x), window)
+    scale = window.taps / counts * (1 / window.taps if factor is None else factor)
+    return with_parameters(
+        builder, config, total, [scale, np.zeros_like(scale)], lambda *a: AffineOp(a, layer=name)
+    )
+
+
+def pixels(image: tuple[int, ...], window: Window) -> NDArray[np.float64]:
+    """How many pixels of an image (H, W, C) each window holds, shape (H', W', 1)."""
+    ones = ConstantOp.real(np.ones((*image[:2], 1)))
+    return PoolOp(ones, Pooling.SUM, window).evaluate_real(ones.value.numpy()[None])[0]
 
 
 def pool_window(config: LayerConfig, x: SSAValue) -> Window:

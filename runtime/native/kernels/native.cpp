@@ -37,8 +37,8 @@ struct Operand {
 };
 
 enum Op : i32 {
-    ADD, SUBTRACT, MULTIPLY, MAXIMUM, MINIMUM, RELU, AFFINE, LEAKY_RELU, IS_ZERO,
-    QUANTIZE, THRESHOLD, LOOKUP
+    ADD, SUBTRACT, MULTIPLY, MAXIMUM, MINIMUM, RELU, AFFINE, LEAKY_RELU, GATE,
+    IS_ZERO, QUANTIZE, THRESHOLD, LOOKUP
 };
 enum Rounding : i32 { TRN, TRN_ZERO, RND, RND_ZERO, RND_MIN_INF, RND_INF, RND_CONV };
 enum Overflow : i32 { WRAP, CLIP, SAT_ZERO };
@@ -54,6 +54,7 @@ struct Instruction {
     i64 lo, hi;   // of a saturating format
     i64 base;     // the lowest level of thresholds, the origin of a table
     i64 size;     // thresholds per channel, entries of a table
+    i64 stride;   // from the table of a channel to that of the next; 0 for one table
     const i64 *table;
 };
 
@@ -132,6 +133,12 @@ public:
         case LEAKY_RELU:
             each([=](int k) { return a[k] < 0 ? left(T(U(a[k]) * U(b[k])), s) : left(a[k], sa); });
             break;
+        case GATE:
+            each([=](int k) {
+                const T x = left(a[k], sa), threshold = left(b[k], sb);
+                return x > threshold ? left(x, sc) : left(T(U(x - threshold) * U(c[k])), s);
+            });
+            break;
         case IS_ZERO: each([=](int k) { return a[k] == 0 ? left(1, s) : T(0); }); break;
         case QUANTIZE: quantize(a); break;
         case THRESHOLD: thresholds(a); break;
@@ -192,7 +199,7 @@ private:
             const i64 index = i64(a[k]) - in.base;
             const bool inside = index >= 0 && index < in.size;
             ok = ok && inside;
-            y[k] = inside ? T(in.table[index]) : T(0);
+            y[k] = inside ? T(in.table[k * in.stride + index]) : T(0);
         }
     }
 };

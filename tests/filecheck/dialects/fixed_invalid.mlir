@@ -112,5 +112,5 @@ func.func @sign(%a: !fixed.num<i8, 6>) {
 // -----
 
 %a = "test.op"() : () -> !fixed.num<u1, 1>
-%b = fixed.lookup %a {table = #fixed.blob<b9f64a747e1b97f13 : tensor<2x2xi8>>, origin = 0 : i64} : (!fixed.num<u1, 1>) -> !fixed.num<u3, 3>
-// CHECK: a table is a row of entries, not (2, 2)
+%b = fixed.lookup %a {table = #fixed.blob<b9f64a747e1b97f13 : tensor<1x2x2xi8>>, origin = 0 : i64} : (!fixed.num<u1, 1>) -> !fixed.num<u3, 3>
+// CHECK: a table is a row of entries, or one per channel: (1, 2, 2)

@@ -14,6 +14,7 @@ func.func @scalars(%a: !fixed.num<s8, 3>, %b: !fixed.num<u6, 2>) -> !fixed.num<s
   %zero = fixed.is_zero %a : (!fixed.num<s8, 3>) -> !fixed.num<u1, 1>
   %line = fixed.affine %a, %c, %one : (!fixed.num<s8, 3>, !fixed.num<s4, 1>, !fixed.num<u1, 1>) -> !fixed.num<s13, 5>
   %leaky = fixed.leaky_relu %a, %c : (!fixed.num<s8, 3>, !fixed.num<s4, 1>) -> !fixed.num<s11, 3>
+  %gate = fixed.gate %a, %a, %c : (!fixed.num<s8, 3>, !fixed.num<s8, 3>, !fixed.num<s4, 1>) -> !fixed.num<s12, 4>
   %cast = fixed.quantize %a {rounding = #fixed<rounding rnd_conv>, overflow = #fixed<overflow sat_sym>} : (!fixed.num<s8, 3>) -> !fixed.num<s4, 2>
   %steps = fixed.threshold %a {thresholds = #fixed.blob<ba85257114790e10e : tensor<1x3xi8>>, base = -1 : i64} : (!fixed.num<s8, 3>) -> !fixed.num<s3, 3>
   %table = fixed.lookup %b {table = #fixed.blob<b8c8e61147b27d442 : tensor<64xi8>>, origin = 0 : i64} : (!fixed.num<u6, 2>) -> !fixed.num<u7, 3>
@@ -33,6 +34,7 @@ func.func @scalars(%a: !fixed.num<s8, 3>, %b: !fixed.num<u6, 2>) -> !fixed.num<s
 // CHECK-NEXT:     %zero = fixed.is_zero %a : (!fixed.num<s8, 3>) -> !fixed.num<u1, 1>
 // CHECK-NEXT:     %line = fixed.affine %a, %c, %one : (!fixed.num<s8, 3>, !fixed.num<s4, 1>, !fixed.num<u1, 1>) -> !fixed.num<s13, 5>
 // CHECK-NEXT:     %leaky = fixed.leaky_relu %a, %c : (!fixed.num<s8, 3>, !fixed.num<s4, 1>) -> !fixed.num<s11, 3>
+// CHECK-NEXT:     %gate = fixed.gate %a, %a, %c : (!fixed.num<s8, 3>, !fixed.num<s8, 3>, !fixed.num<s4, 1>) -> !fixed.num<s12, 4>
 // CHECK-NEXT:     %cast = fixed.quantize %a {rounding = #fixed<rounding rnd_conv>, overflow = #fixed<overflow sat_sym>} : (!fixed.num<s8, 3>) -> !fixed.num<s4, 2>
 // CHECK-NEXT:     %steps = fixed.threshold %a {thresholds = #fixed.blob<ba85257114790e10e : tensor<1x3xi8>>, base = -1 : i64} : (!fixed.num<s8, 3>) -> !fixed.num<s3, 3>
 // CHECK-NEXT:     %table = fixed.lookup %b {table = #fixed.blob<b8c8e61147b27d442 : tensor<64xi8>>, origin = 0 : i64} : (!fixed.num<u6, 2>) -> !fixed.num<u7, 3>

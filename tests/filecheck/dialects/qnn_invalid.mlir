@@ -182,7 +182,7 @@ func.func @computed(%x: tensor<2x2x4xf32>, %z: tensor<4xf32>) {
 
 %x = "test.op"() : () -> tensor<2x!fixed.num<u4, 4>>
 %y = qnn.lookup %x {table = #fixed.blob<b039058c6f2c0cb49 : tensor<1x3xi8>>, origin = 0 : i64} : (tensor<2x!fixed.num<u4, 4>>) -> tensor<2x!fixed.num<u2, 2>>
-// CHECK: a table is a row of entries, not (1, 3)
+// CHECK: a table (1, 3) for 2 channels
 
 // -----
 

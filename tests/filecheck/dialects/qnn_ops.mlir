@@ -34,6 +34,7 @@ func.func @fixed(%x: tensor<4x4x2x!fixed.num<s8, 3>>, %v: tensor<2x!fixed.num<u4
 func.func @movement(%x: tensor<4x4x2x!fixed.num<s8, 3>>, %v: tensor<2x!fixed.num<u4, 2>>) {
   %slope = qnn.constant <b4bf5122f344554c5 : tensor<1xi8>> : tensor<1x!fixed.num<u2, 0>>
   %leaky = qnn.leaky_relu %x, %slope : (tensor<4x4x2x!fixed.num<s8, 3>>, tensor<1x!fixed.num<u2, 0>>) -> tensor<4x4x2x!fixed.num<s10, 3>>
+  %gate = qnn.gate %x, %slope, %slope : (tensor<4x4x2x!fixed.num<s8, 3>>, tensor<1x!fixed.num<u2, 0>>, tensor<1x!fixed.num<u2, 0>>) -> tensor<4x4x2x!fixed.num<s11, 4>>
   %cast = qnn.quantize %x {rounding = #fixed<rounding trn>, overflow = #fixed<overflow wrap>} : (tensor<4x4x2x!fixed.num<s8, 3>>) -> tensor<4x4x2x!fixed.num<s4, 2>>
   %steps = qnn.threshold %x {thresholds = #fixed.blob<b5b06e511f2eeebea : tensor<2x3xi8>>, base = -1 : i64} : (tensor<4x4x2x!fixed.num<s8, 3>>) -> tensor<4x4x2x!fixed.num<s3, 3>>
   %table = qnn.lookup %v {table = #fixed.blob<ba395b57419a0e470 : tensor<16xi8>>, origin = 0 : i64} : (tensor<2x!fixed.num<u4, 2>>) -> tensor<2x!fixed.num<u5, 3>>
@@ -79,6 +80,7 @@ func.func @movement(%x: tensor<4x4x2x!fixed.num<s8, 3>>, %v: tensor<2x!fixed.num
 // CHECK-NEXT:   func.func @movement(%x: tensor<4x4x2x!fixed.num<s8, 3>>, %v: tensor<2x!fixed.num<u4, 2>>) {
 // CHECK-NEXT:     %slope = qnn.constant <b4bf5122f344554c5 : tensor<1xi8>> : tensor<1x!fixed.num<u2, 0>>
 // CHECK-NEXT:     %leaky = qnn.leaky_relu %x, %slope : (tensor<4x4x2x!fixed.num<s8, 3>>, tensor<1x!fixed.num<u2, 0>>) -> tensor<4x4x2x!fixed.num<s10, 3>>
+// CHECK-NEXT:     %gate = qnn.gate %x, %slope, %slope : (tensor<4x4x2x!fixed.num<s8, 3>>, tensor<1x!fixed.num<u2, 0>>, tensor<1x!fixed.num<u2, 0>>) -> tensor<4x4x2x!fixed.num<s11, 4>>
 // CHECK-NEXT:     %cast = qnn.quantize %x {rounding = #fixed<rounding trn>, overflow = #fixed<overflow wrap>} : (tensor<4x4x2x!fixed.num<s8, 3>>) -> tensor<4x4x2x!fixed.num<s4, 2>>
 // CHECK-NEXT:     %steps = qnn.threshold %x {thresholds = #fixed.blob<b5b06e511f2eeebea : tensor<2x3xi8>>, base = -1 : i64} : (tensor<4x4x2x!fixed.num<s8, 3>>) -> tensor<4x4x2x!fixed.num<s3, 3>>
 // CHECK-NEXT:     %table = qnn.lookup %v {table = #fixed.blob<ba395b57419a0e470 : tensor<16xi8>>, origin = 0 : i64} : (tensor<2x!fixed.num<u4, 2>>) -> tensor<2x!fixed.num<u5, 3>>
