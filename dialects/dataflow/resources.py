@@ -15,6 +15,8 @@ LUTRAM_BITS = 1 << 13
 """Memories of up to this many bits go to LUTs: less than half a block RAM."""
 LUTRAM_DEPTH = 128
 SRL_DEPTH = 32
+SHORTEST_RING = 8
+"""Rings of fewer entries are shift registers, as in the kernels."""
 SMALLEST_DSP_OPERAND = 3
 """Products with an operand of one or two bits are cheaper in LUTs."""
 CONTROL_LUTS = 60
@@ -122,19 +124,31 @@ def depthwise(
     )
 
 
+def ring(depth: int, width: int) -> Resources:
+    """What delays words by `depth` steps: a memory that is read and written in every cycle."""
+    return Resources(ff=depth * width) if depth < SHORTEST_RING else memory(depth, width)
+
+
 def window(
-    rows: int, columns: int, image_width: int, channels: int, data_width: int, out_lanes: int
+    taps: tuple[int, int],
+    image_width: int,
+    channels: int,
+    data_width: int,
+    out_lanes: int,
+    dilation: tuple[int, int] = (1, 1),
 ) -> Resources:
-    """Line buffers for all rows but one, registers for the window, a multiplexer to the output.
+    """A ring of lines between two of the rows of taps, and of columns between two taps of a row
+    that dilation keeps apart; registers for the taps, a multiplexer to the output.
 
     A LUT is a 4:1 multiplexer of one bit, so n:1 takes about n / 3 of them.
     """
-    pixel = channels * data_width
-    lines = memory(image_width, pixel).scaled(rows - 1)
+    (rows, columns), pixel = taps, channels * data_width
+    lines = ring(dilation[0] * image_width, pixel).scaled(rows - 1)
+    gaps = ring(dilation[1] - 1, pixel).scaled(rows * (columns - 1))
     registers = Resources(ff=rows * columns * pixel)
     beats = rows * columns * channels // out_lanes
     multiplexer = logic(out_lanes * data_width * ceil_div(beats - 1, 3))
-    return lines + registers + multiplexer + logic(CONTROL_LUTS)
+    return lines + gaps + registers + multiplexer + logic(CONTROL_LUTS)
 
 
 def reduce(lanes: int, channels: int, acc_width: int) -> Resources:

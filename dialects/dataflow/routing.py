@@ -148,20 +148,21 @@ class WindowOp(ProcessOp):
         return Folding((lanes,), (emitted,))
 
     def registers(self) -> int:
-        """The beats of a window, or their lanes."""
-        y = self.result.type
-        return max(y.shape[-1] // y.width, super().registers())
+        """The beats of a window or of a pixel, their lanes, or the rings between the taps."""
+        x, y, window = stream_of(self.x), self.result.type, self.window
+        beats = max(y.shape[-1] // y.width, x.shape[-1] // x.width)
+        return max(beats, window.height, window.width, super().registers())
 
     def resources(self) -> Resources:
-        """Line buffers, window registers and the multiplexer behind them."""
-        x, (rows, columns) = stream_of(self.x), self.window.reach
+        """Rings of lines and columns, window registers and the multiplexer behind them."""
+        x, window = stream_of(self.x), self.window
         return resources.window(
-            rows=rows,
-            columns=columns,
+            taps=(window.height, window.width),
             image_width=x.shape[1],
             channels=x.shape[2],
             data_width=x.format.width,
             out_lanes=self.result.type.width,
+            dilation=window.dilation,
         )
 
 

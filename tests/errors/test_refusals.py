@@ -106,6 +106,8 @@ def plain(class_name: str, words: str, shape: tuple[int, ...] = IMAGE, **config:
 
 LAYERS: dict[str, Case] = {
     "dilated by nothing": conv("cannot move by (0, 2)", dilation_rate=[0, 2]),
+    "dilated and strided": conv("both moves by (1, 2) and is dilated by (3, 3)",
+        strides=[1, 2], dilation_rate=3),
     "grouped": conv("2 groups do not divide 2 channels and 5 filters", groups=2),
     "channels-first": conv("data_format='channels_first'", data_format="channels_first"),
     "causal": conv("padding='causal'", padding="causal"),

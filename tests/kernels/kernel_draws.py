@@ -96,7 +96,7 @@ class Axis:
     @staticmethod
     def draw(rng: random.Random) -> Axis:
         size, taps, stride = rng.randint(1, 6), rng.randint(1, 4), rng.randint(1, 3)
-        dilation = rng.choice([1, 1, 2, 3])
+        dilation = rng.choice([1, 1, 2, 3, 9])
         span = (taps - 1) * dilation + 1
         before, after = rng.randint(0, span), rng.randint(0, span)
         after = max(after, span - size - before)

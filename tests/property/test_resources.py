@@ -119,7 +119,24 @@ def test_window_adds_up() -> None:
     registers = Resources(ff=9 * 128)
     multiplexer = Resources(lut=128 * 3, ff=2 * 128 * 3)
     expected = lines + registers + multiplexer + Resources(lut=60, ff=120)
-    assert resources.window(3, 3, 56, 16, 8, 16) == expected
+    assert resources.window((3, 3), 56, 16, 8, 16) == expected
+
+
+def test_a_dilated_window_adds_the_gaps_between_its_taps() -> None:
+    """2 x 2 over 100 columns of 4 bits, three rows and nine columns apart.
+
+    A ring of 300 pixels of 4 bits and two of 8 in LUTs; the taps are those of the plain window.
+    """
+    dilated = resources.window((2, 2), 100, 1, 4, 4, (3, 9))
+    plain = resources.window((2, 2), 100, 1, 4, 4)
+    assert (dilated.lut - plain.lut, dilated.ff - plain.ff) == (4 * (5 - 2) + 2 * 4, 2 * 4)
+
+
+@pytest.mark.parametrize(("across", "bits"), [(1, 0), (2, 1 * 4), (8, 7 * 4), (9, 4)])
+def test_short_gaps_are_registers(across: int, bits: int) -> None:
+    """Seven columns of 4 bits are 28 registers; a ring of eight has one register at its output."""
+    dilated = resources.window((1, 2), 100, 1, 4, 4, (1, across))
+    assert dilated.ff - resources.window((1, 2), 100, 1, 4, 4).ff == bits
 
 
 def test_inputs_are_kept_for_later_output_folds() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from calocc.dialects.dataflow import depths, schedules
 from calocc.dialects.dataflow.schedule import Schedule
+from calocc.dialects.qnn.windows import reach
 
 few = st.integers(1, 4)
 
@@ -46,17 +47,21 @@ def assert_runs_as(schedule: Schedule, loop: Recorder) -> None:
 
 @st.composite
 def windows(draw: st.DrawFn) -> schedules.Window:
-    """Any image, kernel, stride and padding; perhaps fewer windows than would fit."""
+    """Any image, kernel, stride, dilation and padding; perhaps fewer windows than would fit."""
     image = draw(st.integers(1, 6)), draw(st.integers(1, 6)), draw(st.sampled_from([1, 2, 4, 6]))
     pads = (draw(few) - 1, draw(few) - 1, draw(few) - 1, draw(few) - 1)
     high, wide = pads[0] + image[0] + pads[1], pads[2] + image[1] + pads[3]
     kernel = draw(st.integers(1, min(4, high))), draw(st.integers(1, min(4, wide)))
+    sizes = zip((high, wide), kernel, strict=True)
     stride = draw(few), draw(few)
-    most = (high - kernel[0]) // stride[0] + 1, (wide - kernel[1]) // stride[1] + 1
+    apart = tuple(draw(st.integers(1, max((n - 1) // max(k - 1, 1), 1))) for n, k in sizes)
+    dilation = apart[0], apart[1]
+    spans = reach(kernel[0], dilation[0]), reach(kernel[1], dilation[1])
+    most = (high - spans[0]) // stride[0] + 1, (wide - spans[1]) // stride[1] + 1
     output = draw(st.integers(1, most[0])), draw(st.integers(1, most[1]))
     in_lanes = draw(divisors(image[2]))
     out_lanes = draw(divisors(kernel[0] * kernel[1] * image[2]))
-    return schedules.Window(image, kernel, stride, pads, output, in_lanes, out_lanes)
+    return schedules.Window(image, kernel, stride, pads, output, in_lanes, out_lanes, dilation)
 
 
 def divisors(n: int) -> st.SearchStrategy[int]:
@@ -64,10 +69,10 @@ def divisors(n: int) -> st.SearchStrategy[int]:
 
 
 def is_valid(g: schedules.Window, slot: int, columns: int) -> bool:
-    for index, kernel, stride, count in zip(
-        divmod(slot, columns), g.kernel, g.stride, g.output, strict=True
+    for index, kernel, dilation, stride, count in zip(
+        divmod(slot, columns), g.kernel, g.dilation, g.stride, g.output, strict=True
     ):
-        first = index - kernel + 1
+        first = index - reach(kernel, dilation) + 1
         if first < 0 or first % stride or first // stride >= count:
             return False
     return True
@@ -75,8 +80,9 @@ def is_valid(g: schedules.Window, slot: int, columns: int) -> bool:
 
 def window_loop(g: schedules.Window) -> Recorder:
     (height, width, channels), (top, _, left, _) = g.image, g.pads
-    rows = max((g.output[0] - 1) * g.stride[0] + g.kernel[0], top + height)
-    columns = max((g.output[1] - 1) * g.stride[1] + g.kernel[1], left + width)
+    spans = [reach(*pair) for pair in zip(g.kernel, g.dilation, strict=True)]
+    rows = max((g.output[0] - 1) * g.stride[0] + spans[0], top + height)
+    columns = max((g.output[1] - 1) * g.stride[1] + spans[1], left + width)
     beats_out = g.kernel[0] * g.kernel[1] * channels // g.out_lanes
     beats_in = channels // g.in_lanes
     loop = Recorder.of(1, 1)

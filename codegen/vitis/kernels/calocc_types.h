@@ -38,6 +38,10 @@ inline unsigned long &ticks() {
 // The deepest memory that is still cheaper in LUTs than as half a block RAM, in words.
 static const unsigned lutram_depth = 128;
 
+// The shortest ring of a memory: in a pipeline its reads and writes overlap, so an entry must not
+// come round again before it is written. Shorter ones are shift registers.
+static const unsigned shortest_ring = 8;
+
 // Memories for constants. UltraScale+ UltraRAM starts as zeros: `uram` weights have to be written
 // at run time.
 enum class storage { lutram, bram, uram };

@@ -5,6 +5,24 @@
 
 namespace nnet {
 
+// Puts x in the place of an element, which is returned.
+template <class T> T exchange(T &place, const T &x) {
+    #pragma HLS INLINE
+    const T old = place;
+    place = x;
+    return old;
+}
+
+// Shift registers: puts x at the end and returns the first.
+template <class T, unsigned N> T shift(T (&registers)[N], const T &x) {
+    #pragma HLS INLINE
+    const T oldest = registers[0];
+    for (unsigned n = 0; n + 1 < N; n++)
+        registers[n] = registers[n + 1];
+    registers[N - 1] = x;
+    return oldest;
+}
+
 // Sliding windows of an image (line buffer).
 //
 // in:  (in_height, in_width, n_chan), in_T::size lanes (divides n_chan)
@@ -42,30 +60,46 @@ void window(hls::stream<in_T> &in, hls::stream<out_T> &out) {
     const unsigned used_rows = (CONFIG_T::out_height - 1) * CONFIG_T::stride_height + rows_spanned;
     const unsigned used_cols = (CONFIG_T::out_width - 1) * CONFIG_T::stride_width + cols_spanned;
     const unsigned cols = max_of<used_cols, end_col>::value;
-    const unsigned line_rows = max_of<rows_spanned - 1, 1>::value;
+    const unsigned lines = max_of<KH - 1, 1>::value;
+    const unsigned gaps = max_of<KW - 1, 1>::value;
+    // An element reaches the row above after this many pixels, the next tap after DW slots.
+    const unsigned line_delay = DH * W;
+    const unsigned gap_delay = max_of<DW - 1, 1>::value;
+    const bool line_rings = line_delay >= shortest_ring;
+    const bool gap_rings = gap_delay >= shortest_ring;
+    const unsigned line_slots = line_rings ? line_delay : 1;
+    const unsigned gap_slots = gap_rings ? gap_delay : 1;
     static_assert(C % L == 0, "input lanes must divide the channels");
     static_assert(KH * KW * C % S == 0, "output lanes must divide the window");
 
     const elem_t padding = CONFIG_T::pad_value();
 
-    elem_t line[line_rows][W][C];
+    // Between a row of the window and the row above it: the pixels of DH lines.
+    elem_t line[lines][C][line_slots];
     #pragma HLS ARRAY_PARTITION variable=line complete dim=1
-    #pragma HLS ARRAY_RESHAPE variable=line complete dim=3
-    if (W < 8) { // too short for a memory whose read and write overlap
-        #pragma HLS ARRAY_PARTITION variable=line complete dim=2
-    } else if (W <= lutram_depth) {
+    #pragma HLS ARRAY_RESHAPE variable=line complete dim=2
+    elem_t short_line[lines][C][line_rings ? 1 : line_delay];
+    #pragma HLS ARRAY_PARTITION variable=short_line complete dim=0
+    if (line_slots <= lutram_depth) {
         #pragma HLS BIND_STORAGE variable=line type=ram_s2p impl=lutram
     } else {
         #pragma HLS BIND_STORAGE variable=line type=ram_s2p impl=bram
     }
+    // Between two taps of a row: the columns that dilation leaves out.
+    elem_t gap[KH][gaps][C][gap_slots];
+    #pragma HLS ARRAY_PARTITION variable=gap complete dim=1
+    #pragma HLS ARRAY_PARTITION variable=gap complete dim=2
+    #pragma HLS ARRAY_RESHAPE variable=gap complete dim=3
+    elem_t short_gap[KH][gaps][C][gap_rings ? 1 : gap_delay];
+    #pragma HLS ARRAY_PARTITION variable=short_gap complete dim=0
+    if (gap_slots <= lutram_depth) {
+        #pragma HLS BIND_STORAGE variable=gap type=ram_s2p impl=lutram
+    } else {
+        #pragma HLS BIND_STORAGE variable=gap type=ram_s2p impl=bram
+    }
     // Beat-wise view of the window in order (row, column, channel).
     elem_t taps[out_beats][S];
     #pragma HLS ARRAY_PARTITION variable=taps complete dim=0
-    // Between two taps of a row: the columns that dilation leaves out.
-    const unsigned gaps = max_of<KW - 1, 1>::value;
-    const unsigned gap = max_of<DW - 1, 1>::value;
-    elem_t between[KH][gaps][gap][C];
-    #pragma HLS ARRAY_PARTITION variable=between complete dim=0
     elem_t pixel[in_beats][L];
     #pragma HLS ARRAY_PARTITION variable=pixel complete dim=0
 
@@ -74,11 +108,14 @@ void window(hls::stream<in_T> &in, hls::stream<out_T> &out) {
     unsigned beat = 0;              // iteration within the phase
     unsigned rows_to_go = rows_spanned - 1; // slots until a window can end, per axis
     unsigned cols_to_go = cols_spanned - 1;
+    unsigned line_at = 0;           // the oldest entry of every ring
+    unsigned gap_at = 0;
     bool emit = false;              // the previous slot completed a window
 
     for (unsigned i = 0; i < CONFIG_T::trips; i++) {
         #pragma HLS PIPELINE II=1 style=frp
         #pragma HLS DEPENDENCE variable=line type=inter dependent=false
+        #pragma HLS DEPENDENCE variable=gap type=inter dependent=false
         CALOCC_TICK();
         const bool col_inside = col >= CONFIG_T::pad_left && col < end_col;
         const bool real = row >= CONFIG_T::pad_top && row < end_row && col_inside;
@@ -106,33 +143,31 @@ void window(hls::stream<in_T> &in, hls::stream<out_T> &out) {
             for (unsigned j = 0; j < (KW - 1) * C; j++) {
                 const unsigned to = kh * KW * C + j;
                 elem_t moved = taps[(to + C) / S][(to + C) % S];
-                if (DW > 1) {
-                    const elem_t oldest = between[kh][j / C][0][j % C];
-                    for (unsigned d = 0; d + 1 < gap; d++)
-                        between[kh][j / C][d][j % C] = between[kh][j / C][d + 1][j % C];
-                    between[kh][j / C][gap - 1][j % C] = moved;
-                    moved = oldest;
-                }
+                if (gap_rings)
+                    moved = exchange(gap[kh][j / C][j % C][gap_at], moved);
+                else if (DW > 1)
+                    moved = shift(short_gap[kh][j / C][j % C], moved);
                 taps[to / S][to % S] = moved;
             }
         }
-        const unsigned x = col - CONFIG_T::pad_left;
         for (unsigned c = 0; c < C; c++) {
-            const elem_t fresh = real ? pixel[c / L][c % L] : padding;
-            for (unsigned r = 0; r < rows_spanned; r++) {
-                const unsigned to = ((r / DH + 1) * KW - 1) * C + c;
-                const bool bottom = r + 1 == rows_spanned;
-                elem_t next = padding;
-                if (bottom)
-                    next = fresh;
-                else if (col_inside)
-                    next = line[r][x][c];
-                if (r % DH == 0)
-                    taps[to / S][to % S] = next;
-                if (r > 0 && col_inside)
-                    line[r - 1][x][c] = next;
+            elem_t next = real ? pixel[c / L][c % L] : padding;
+            for (unsigned above = 0; above < KH; above++) {
+                const unsigned to = ((KH - above) * KW - 1) * C + c;
+                taps[to / S][to % S] = next;
+                if (above + 1 < KH) {
+                    if (!col_inside)
+                        next = padding;
+                    else if (line_rings)
+                        next = exchange(line[above][c][line_at], next);
+                    else
+                        next = shift(short_line[above][c], next);
+                }
             }
         }
+        if (col_inside)
+            line_at = line_at + 1 < line_slots ? line_at + 1 : 0;
+        gap_at = gap_at + 1 < gap_slots ? gap_at + 1 : 0;
 
         emit = rows_to_go == 0 && cols_to_go == 0 && row < used_rows && col < used_cols;
         if (col + 1 < cols) {

@@ -69,18 +69,23 @@ def window_of(
     dilation: tuple[int, int] = (1, 1),
 ) -> Window:
     """The window of a layer over an image (H, W, C) under its `padding`."""
-    _expect_window(config, size, dilation)
-    _expect_window(config, size, strides)
+    _expect_window(config, size, strides, dilation)
     padding = config.take_str("padding", "valid", ("valid", "same"))
     if padding == "same":
         return Window.same(image[0], image[1], size, strides, dilation)
     return Window(*size, strides, Padding(), dilation)
 
 
-def _expect_window(config: LayerConfig, size: Sequence[int], strides: Sequence[int]) -> None:
-    if not all(1 <= n <= _LARGEST_WINDOW for n in (*size, *strides)):
-        reason = f"a window of size {tuple(size)} cannot move by {tuple(strides)}"
-        raise refused(config, reason, "use sizes and strides of 1 and above")
+def _expect_window(
+    config: LayerConfig, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
+) -> None:
+    for apart in (strides, dilation):
+        if not all(1 <= n <= _LARGEST_WINDOW for n in (*size, *apart)):
+            reason = f"a window of size {tuple(size)} cannot move by {tuple(apart)}"
+            raise refused(config, reason, "use sizes and strides of 1 and above")
+    if max(strides) > 1 and max(dilation) > 1:
+        reason = f"it both moves by {tuple(strides)} and is dilated by {tuple(dilation)}"
+        raise refused(config, reason, "Keras takes strides or a dilation_rate above 1, not both")
 
 
 def row_window(config: LayerConfig, length: int, channels: int, size: int, stride: int) -> Window:
@@ -89,7 +94,7 @@ def row_window(config: LayerConfig, length: int, channels: int, size: int, strid
     if config.take("padding") != "causal":
         image = (1, length, channels)
         return window_of(config, image, (1, size), (1, stride), (1, dilation))
-    _expect_window(config, (size, dilation), (stride,))
+    _expect_window(config, (size,), (stride,), (dilation,))
     in_front = Padding(0, 0, reach(size, dilation) - 1, 0)
     return Window(1, size, (1, stride), in_front, (1, dilation))
 
