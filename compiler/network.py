@@ -10,6 +10,7 @@ from xdsl.ir import Operation, OpResult, SSAValue
 from calocc.compiler.ports import return_op
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.routing import ReshapeOp
+from calocc.dialects.dataflow.stream import stream_of
 from calocc.runtime.cycles import Channel, Network, Process
 
 
@@ -55,5 +56,6 @@ def network_of(function: FuncOp) -> Network:
         producer = (index[source.op], source.index) if isinstance(source, OpResult) else None
         ends = isinstance(fifo.consumer, ReturnOp)
         consumer = None if ends else (index[fifo.consumer], fifo.port)
-        channels.append(Channel(f"{fifo.source.name_hint or 'stream'}.{k}", producer, consumer))
+        name = f"{fifo.source.name_hint or 'stream'}.{k}"
+        channels.append(Channel(name, producer, consumer, stream_of(fifo.source).bits))
     return Network(processes, tuple(channels))

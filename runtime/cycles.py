@@ -77,12 +77,14 @@ class Process:
 class Channel:
     """A FIFO from `producer` (process index, output) to `consumer` (process index, input).
 
-    A producer of None is a top-level input, a consumer of None a top-level output.
+    A producer of None is a top-level input, a consumer of None a top-level output; a beat has
+    `width` bits.
     """
 
     name: str
     producer: Port | None
     consumer: Port | None
+    width: int = 1
 
 
 @dataclass(frozen=True)
@@ -805,13 +807,16 @@ def fifo_depths(network: Network, timing: Timing, least: int = _LEAST_DEPTH) -> 
     depth 1 cannot pass a beat per cycle.
     """
     return {
-        channel.name: max(least, _in_flight(timing.reserved[c], timing.consumed[c]))
+        channel.name: max(least, in_flight(timing.reserved[c], timing.consumed[c]))
         for c, channel in enumerate(network.channels)
     }
 
 
-def _in_flight(reserved: Ints, consumed: Ints) -> int:
-    """The least d with `consumed[b - d] < reserved[b]` for all b, by doubling and bisection."""
+def in_flight(reserved: Ints, consumed: Ints) -> int:
+    """The most beats in flight: the least d with `consumed[b - d] < reserved[b]` for all b.
+
+    By doubling and bisection.
+    """
 
     def fits(depth: int) -> bool:
         return bool(np.all(consumed[:-depth] < reserved[depth:]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from calocc.runtime.cycles import (
     simulate,
     verify_depths,
 )
+from calocc.runtime.hasten import hasten
 
 UNBOUNDED = 10**9
 
@@ -339,6 +340,59 @@ def test_postponing_keeps_every_output_time(network: Network, frames: int) -> No
     bounded = verify_depths(network, depths, frames)
     assert_same(bounded, fifos)
     assert outputs(network, bounded) == outputs(network, free) == outputs(network, late)
+
+
+@settings(deadline=None, max_examples=100)
+@given(networks(), st.integers(1, 3), st.data())
+def test_hastening_keeps_every_output_time(
+    network: Network, frames: int, data: st.DataObject
+) -> None:
+    wide = (replace(c, width=data.draw(st.integers(1, 9))) for c in network.channels)
+    network = replace(network, channels=tuple(wide))
+    free = simulate(network, frames)
+    late = postpone(network, free)
+    moved = hasten(network, late)
+    times = (t.reserved + t.consumed for t in (free, moved, late))
+    assert all(bool(np.all((a <= b) & (b <= c))) for a, b, c in zip(*times, strict=True))
+    depths = fifo_depths(network, moved, least=1)
+    fifos = oracle(network, depths, frames)
+    assert fifos is not None
+    bounded = verify_depths(network, depths, frames)
+    assert_same(bounded, fifos)
+    assert outputs(network, bounded) == outputs(network, free) == outputs(network, late)
+    assert bits_in_flight(network, moved) <= bits_in_flight(network, late)
+
+
+def bits_in_flight(network: Network, timing: Timing) -> int:
+    depths = fifo_depths(network, timing, least=1)
+    return sum(channel.width * depths[channel.name] for channel in network.channels)
+
+
+@pytest.mark.parametrize("first", [0, 28])
+@pytest.mark.parametrize("before", [True, False])
+def test_what_a_slice_drops_does_not_wait(first: int, before: bool) -> None:
+    """Eight rows of four beats and a copy of the first or the last, in front of them or behind."""
+    order = (4, 32) if before else (32, 4)
+    processes = (
+        Process("fork", schedules.fork(32, 2)),
+        Process("move", schedules.map(32)),
+        Process("row", schedules.slice_(1, 32, first, 4)),
+        Process("join", schedules.concat(1, *order)),
+    )
+    channels = (
+        Channel("x", None, (0, 0)),
+        Channel("copy", (0, 0), (1, 0)),
+        Channel("moved", (1, 0), (2, 0)),
+        Channel("row", (2, 0), (3, int(not before))),
+        Channel("whole", (0, 1), (3, int(before))),
+        Channel("y", (3, 0), None),
+    )
+    network = Network(processes, channels)
+    late = postpone(network, simulate(network, 3))
+    depths = fifo_depths(network, hasten(network, late))
+    assert max(depths["copy"], depths["moved"]) <= 6
+    assert depths["row"] <= 6
+    assert (depths["whole"] > 28) == (before and first > 0)
 
 
 def chain(*schedules_: Schedule) -> Network:
