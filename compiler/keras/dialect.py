@@ -5,7 +5,7 @@ Only renamed keys, wrappers and keys that say what holds anyway are changed. Ker
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from calocc.compiler.keras.errors import Keras1Config
@@ -40,14 +40,41 @@ def normalised(name: str, class_name: str, config: Mapping[str, Any]) -> dict[st
     for key, value in config.items():
         new = names.get(key, key)
         entries[key if new in config else new] = _unwrapped(key, value)
-    return {key: value for key, value in entries.items() if not _is_neutral(key, value, entries)}
+    kept = {key: value for key, value in entries.items() if not _is_neutral(key, value, entries)}
+    return _with_inner(kept, lambda inner, own: normalised(name, inner, own))
 
 
 def renamed_activation(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The config of a layer of Keras 3, whose hard_sigmoid is steeper than that of Keras 2."""
+    config = _with_inner(config, lambda _, own: renamed_activation(own))
     if config.get("activation") != "hard_sigmoid":
         return config
     return {**config, "activation": HARD_SIGMOID_OF_KERAS_3}
+
+
+def innermost(class_name: str, config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Class and config of the layer in a wrapper, or in wrappers of one another."""
+    while (inner := _inner(config)) is not None:
+        class_name, config = inner
+    return class_name, config
+
+
+def _inner(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
+    """Class and config of the layer that a wrapper holds."""
+    match config.get("layer"):
+        case {"class_name": str() as class_name, "config": own} if isinstance(own, dict):
+            return class_name, cast(dict[str, Any], own)
+        case _:
+            return None
+
+
+def _with_inner(
+    config: Mapping[str, Any], change: Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The config of a layer, with that of the layer it wraps, if it does, changed."""
+    if (inner := _inner(config)) is None:
+        return dict(config)
+    return {**config, "layer": {**config["layer"], "config": change(*inner)}}
 
 
 def _is_neutral(key: str, value: object, config: Mapping[str, object]) -> bool:

@@ -29,6 +29,7 @@ from calocc.compiler.keras.layers import (
     quantized,
     rectifiers,
     structure,
+    time_distributed,
 )
 from calocc.compiler.keras.layers.registry import (
     IMPORTERS,
@@ -56,6 +57,7 @@ BUILT_IN = (
     quantized,
     rectifiers,
     structure,
+    time_distributed,
 )
 """Modules whose import fills the registry."""
 

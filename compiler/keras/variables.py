@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calocc.compiler.keras.architecture import Graph, Member
+from calocc.compiler.keras.dialect import innermost
 from calocc.compiler.keras.errors import (
     DamagedFile,
     ForeignWeights,
@@ -62,7 +63,8 @@ def _shortened(
     short = [name.rpartition("/")[2] for name in full]
     times = Counter(short)
     keys = [s if times[s] == 1 else f for s, f in zip(short, full, strict=True)]
-    renamed = _KERAS_3_NAMES.get(member.class_name, {})
+    class_name, _ = innermost(member.class_name, member.config)
+    renamed = _KERAS_3_NAMES.get(class_name, {})
     return {renamed.get(k, k): array for k, array in zip(keys, weights.values(), strict=True)}
 
 
@@ -170,7 +172,7 @@ def snake_case(class_name: str) -> str:
 
 
 def _variables(file: Hdf5File, group: Any, member: Member, name: str) -> Mapping[str, Array]:
-    known = _KNOWN.get(member.class_name, _none)(member.config)
+    known = _known(member.class_name, member.config)
     expected = {f"{place}/{n}": key for place in known for n, key in enumerate(known[place])}
     found = _datasets(file, group, _PARTS)
     if set(found) != set(expected):
@@ -192,8 +194,19 @@ def _datasets(file: Hdf5File, group: Any, depth: int) -> list[str]:
     return places
 
 
+def _known(class_name: str, config: Mapping[str, Any]) -> Variables:
+    return _KNOWN.get(class_name, _none)(config)
+
+
 def _none(config: Mapping[str, Any]) -> Variables:
     return {}
+
+
+def _wrapped(config: Mapping[str, Any]) -> Variables:
+    """Those of the inner layer, below its own group."""
+    inner: Any = config.get("layer") or {}
+    known = _known(inner.get("class_name", ""), inner.get("config", {}))
+    return {f"layer/{place}": names for place, names in known.items()}
 
 
 def _linear(*kernels: str) -> Callable[[Mapping[str, Any]], Variables]:
@@ -242,5 +255,6 @@ _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], Variables]] = {
     "QDepthwiseConv2DBatchnorm": _folding("depthwise_kernel"),
     "PReLU": lambda config: {"vars": ("alpha",)},
     "EinsumDense": _einsum,
+    "TimeDistributed": _wrapped,
 }
 """What real files of tf_keras 2.20, Keras 3.15 and QKeras 0.9 hold."""

@@ -104,6 +104,11 @@ def plain(class_name: str, words: str, shape: tuple[int, ...] = IMAGE, **config:
     return class_name, NORM, shape, config, words
 
 
+def timed(words: str, inner: str, shape: tuple[int, ...] = IMAGE, **config: Any) -> Case:
+    layer = {"class_name": inner, "config": {"name": "inner", **config}}
+    return "TimeDistributed", NORM, shape, {"layer": layer}, words
+
+
 LAYERS: dict[str, Case] = {
     "dilated by nothing": conv("cannot move by (0, 2)", dilation_rate=[0, 2]),
     "dilated and strided": conv("both moves by (1, 2) and is dilated by (3, 3)",
@@ -142,6 +147,12 @@ LAYERS: dict[str, Case] = {
     "lambda": plain("Lambda", "this class of layer is not known", function="cXVpdCgp"),
     "half": plain("Flatten", "dtype='float16', only 'float32' is supported", dtype="float16"),
     "new-key": plain("Flatten", "secret=1, which is not interpreted", secret=1),
+    "no-steps": timed("its operand (6,) has no steps", "ReLU", ROW),
+    "no-inner-layer": plain("TimeDistributed", "it has no inner layer", layer=None),
+    "inner-model": timed("its inner layer is a model (Sequential)", "Sequential", layers=[]),
+    "inner-unknown": timed("this class of layer is not known", "LSTM", units=3),
+    "inner-key": timed("secret=1, which is not interpreted", "Flatten", secret=1),
+    "many-steps": timed("would be copied for each of 65 steps", "ZeroPadding2D", (65, 4, 4, 2)),
     "huge-tensor": plain("UpSampling2D", "its result has 4800000000 elements", size=[10**4, 10**4]),
 }  # fmt: skip
 

@@ -61,9 +61,13 @@ class Spec:
     operands: int = 1
 
     def layer(self, name: str) -> Any:
-        """A new Keras layer."""
+        """A new Keras layer; an argument that is a Spec is the layer that it wraps."""
         package = qkeras if hasattr(qkeras, self.class_name) else keras.layers
-        return getattr(package, self.class_name)(**self.arguments, name=name)
+        arguments = {
+            key: value.layer(f"{name}_{key}") if isinstance(value, Spec) else value
+            for key, value in self.arguments.items()
+        }
+        return getattr(package, self.class_name)(**arguments, name=name)
 
 
 Draw = Callable[[st.DrawFn], Spec]

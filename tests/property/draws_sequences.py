@@ -1,0 +1,27 @@
+"""How to draw layers that work on sequences."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from keras_layers import DRAWS, Spec, drawn, pick
+
+INNER = (
+    *("Dense", "QDense", "Conv1D", "QConv1D", "SeparableConv1D", "DepthwiseConv1D"),
+    *("BatchNormalization", "QActivation", "Activation", "ReLU", "Softmax", "Dropout"),
+    *("MaxPooling1D", "AveragePooling1D", "GlobalMaxPooling1D", "ZeroPadding1D", "Cropping1D"),
+    *("UpSampling1D", "RepeatVector", "Permute", "Flatten"),
+)
+
+
+@drawn("sequences", "TimeDistributed")
+def _time_distributed(draw: st.DrawFn, name: str) -> Spec:
+    inner = draw_inner(draw)
+    return Spec(name, {"layer": inner}, inner.rank + 1)
+
+
+def draw_inner(draw: st.DrawFn) -> Spec:
+    """A layer on a vector or a sequence."""
+    while True:
+        spec = DRAWS[pick(draw, *INNER)](draw)
+        if spec.rank < 3:
+            return spec
