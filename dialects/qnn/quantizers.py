@@ -1,6 +1,7 @@
 """QKeras quantizers as closed forms in real arithmetic (float64). Free of xDSL and TensorFlow.
 
-The formulas are those of `qkeras/quantizers.py` in QKeras 0.9.0, without its straight-through
+The formulas are those of `qkeras/quantizers.py` in QKeras 0.9.0, and of its main branch where a
+config comes from there (`quantized_linear`, `post_training_scale`), without the straight-through
 detour `x + (xq - x)`, which loses bits of the result in float32. Notation: `m` is two to the
 number of bits without sign, `top` is `2^integer`, rounding is half to even unless said otherwise.
 The internal sigmoid of QKeras is the default one, `clip(x/2 + 1/2, 0, 1)`.
@@ -137,6 +138,11 @@ class _Scaled(Quantizer):
             return self._parts(w)
         return self(w), np.ones(())
 
+    def _require_scale_axis(self) -> None:
+        axis: int | None = getattr(self, "scale_axis")  # noqa: B009 - not every one has the field
+        reason = "must be the index of an axis counted from the front"
+        self._require("scale_axis", axis is None or axis >= 0, reason)
+
     def _require_alpha(self) -> None:
         alpha = self._alpha
         if isinstance(alpha, str):
@@ -212,7 +218,9 @@ class QuantizedBits(_Scaled):
     With one signed bit: `alpha * sign(x)`. With `alpha='auto'` (weights): levels in
     `-(2^(bits-1) - 1) ... 2^(bits-1) - 1`, half away from zero, times the scale that maps the
     largest magnitude of each channel to the largest level; `'auto_po2'` starts from the nearest
-    power of two and improves it by five least-squares steps, keeping the levels of the last.
+    power of two and improves it by five least-squares steps. QKeras 0.9.0 keeps the levels that
+    the last step started from; the main branch, which tells itself by storing
+    `post_training_scale` (None), takes those of the final scale.
     """
 
     NAME: ClassVar[str] = "quantized_bits"
@@ -223,12 +231,15 @@ class QuantizedBits(_Scaled):
     keep_negative: bool = True
     alpha: Alpha = None
     scale_axis: int | None = None
+    post_training_scale: bool | None = False
+    """None as the main branch stores it, False where the key is absent."""
 
     def __post_init__(self) -> None:
         self._require_alpha()
-        reason = "must be the index of an axis counted from the front"
-        self._require("scale_axis", self.scale_axis is None or self.scale_axis >= 0, reason)
+        self._require_scale_axis()
         self._require_integer()
+        if self.alpha not in (None, "auto_po2"):
+            object.__setattr__(self, "post_training_scale", False)
         self._require_bits(2 if self.data_dependent else 1)
         if self.data_dependent:
             object.__setattr__(self, "symmetric", True)
@@ -287,7 +298,90 @@ class QuantizedBits(_Scaled):
         for _ in range(5):
             levels = _symmetric_levels(y / scale, most)
             scale = _least_squares(y, levels, "auto_po2", self.scale_axis)
+        if self.post_training_scale is None:
+            levels = _symmetric_levels(y / scale, most)
         return levels, scale
+
+
+@dataclass(frozen=True)
+class QuantizedLinear(_Scaled):
+    """`s * round(clip(x/s, -m + symmetric, m - 1))` with `s = alpha * top/m`; unsigned: from 0.
+
+    With one signed bit: `s * sign(x)/2`. With `alpha='auto'` (weights) the scale maps the
+    largest magnitude of each channel to the end of the range; `'auto_po2'` starts from the nearest
+    power of two and improves it by up to five least-squares steps.
+    """
+
+    NAME: ClassVar[str] = "quantized_linear"
+
+    bits: int = 8
+    integer: int = 0
+    symmetric: bool = True
+    keep_negative: bool = True
+    alpha: Alpha = None
+    scale_axis: int | None = None
+
+    def __post_init__(self) -> None:
+        self._require_alpha()
+        self._require_scale_axis()
+        self._require_integer()
+        self._require_bits(1)
+
+    @property
+    def _alpha(self) -> Alpha:
+        return self.alpha
+
+    @property
+    def _is_sign(self) -> bool:
+        return self.bits == 1 and self.keep_negative
+
+    @property
+    def _range(self) -> tuple[float, float]:
+        """The least and the greatest level; one signed bit takes only these two."""
+        m = 1 << (self.bits - self.keep_negative)
+        lo = -m + self.symmetric if self.keep_negative else 0
+        return (-0.5, 0.5) if self._is_sign else (lo, m - 1)
+
+    @property
+    def _scale(self) -> float:
+        return self._factor * 2.0 ** (self.integer - self.bits + self.keep_negative)
+
+    @property
+    def format(self) -> Format | None:
+        if self.data_dependent:
+            return None
+        lo, hi = self._range
+        unit = 0.5 if self._is_sign else 1.0
+        return _grid(unit * self._scale, int(lo / unit), int(hi / unit))
+
+    @property
+    def rule(self) -> tuple[Rounding, Overflow] | None:
+        if self.data_dependent or self._is_sign or math.frexp(self._scale)[0] != 0.5:
+            return None
+        restricted = self.symmetric and self.keep_negative
+        return Rounding.RND_CONV, Overflow.SAT_SYM if restricted else Overflow.SAT
+
+    def _parts(self, x: Array) -> tuple[Array, Array]:
+        if self.data_dependent:
+            return self._fitted(x)
+        return self._levels(x / self._scale), np.asarray(self._scale)
+
+    def _levels(self, v: Array) -> Array:
+        return 0.5 * _sign(v) if self._is_sign else np.rint(np.clip(v, *self._range))
+
+    def _fitted(self, w: Array) -> tuple[Array, Array]:
+        lo, hi = self._range
+        most = (hi - lo) / 2 if self.keep_negative else hi
+        axes = _reduced_axes(w.ndim, self.scale_axis)
+        peak = np.max(np.abs(w) if self.keep_negative else w, axis=axes, keepdims=True)
+        peak = np.maximum(peak, _EPSILON * most)
+        if self.alpha == "auto":
+            # The product first: it is exact, so that a tie stays a tie.
+            return self._levels(w * most / peak), peak / most
+        scale = _nearest_po2(peak / most)
+        for _ in range(1 if self._is_sign else 5):
+            scale = _least_squares(w, self._levels(w / scale), "auto_po2", self.scale_axis)
+        return self._levels(w / scale), scale
 
 
 @dataclass(frozen=True)
@@ -714,7 +808,7 @@ def promote_kernel(quantizer: Quantizer) -> Quantizer:
     and activations. Raise `UnsupportedQuantizer` if the result has no meaning.
     """
     match quantizer:
-        case QuantizedBits(alpha=None) | QuantizedHswish(alpha=None):
+        case QuantizedBits(alpha=None) | QuantizedLinear(alpha=None) | QuantizedHswish(alpha=None):
             return replace(quantizer, alpha="auto_po2", symmetric=True)
         case Binary(alpha=None) | Ternary(alpha=None):
             return replace(quantizer, alpha="auto_po2")
@@ -724,14 +818,19 @@ def promote_kernel(quantizer: Quantizer) -> Quantizer:
 
 # ---- reading -----------------------------------------------------------------------------------
 
-# In the order of QKeras's constructors (positional arguments); what follows `use_variables`
-# comes from later versions of QKeras.
+# In the order of QKeras's constructors (positional arguments), first those of 0.9.0, then what the
+# main branch has added.
 _SIGNATURES: Mapping[str, tuple[type[Quantizer], str]] = {
     "quantized_bits": (
         QuantizedBits,
         "bits integer symmetric keep_negative alpha use_stochastic_rounding scale_axis "
         "qnoise_factor var_name use_ste use_variables elements_per_scale min_po2_exponent "
         "max_po2_exponent post_training_scale",
+    ),
+    "quantized_linear": (
+        QuantizedLinear,
+        "bits integer symmetric keep_negative alpha use_stochastic_rounding scale_axis "
+        "qnoise_factor var_name use_variables",
     ),
     "quantized_relu": (
         QuantizedRelu,
@@ -757,9 +856,13 @@ _SIGNATURES: Mapping[str, tuple[type[Quantizer], str]] = {
     "quantized_hswish": (
         QuantizedHswish,
         "bits integer symmetric alpha use_stochastic_rounding scale_axis qnoise_factor var_name "
-        "use_ste use_variables relu_shift relu_upper_bound keep_negative",
+        "use_ste use_variables relu_shift relu_upper_bound keep_negative post_training_scale",
     ),
-    "binary": (Binary, "use_01 alpha use_stochastic_rounding"),
+    "binary": (
+        Binary,
+        "use_01 alpha use_stochastic_rounding scale_axis elements_per_scale min_po2_exponent "
+        "max_po2_exponent",
+    ),
     "ternary": (Ternary, "alpha threshold use_stochastic_rounding number_of_unrolls"),
     # At inference the stochastic variants are the plain ones.
     "stochastic_binary": (Binary, "alpha temperature use_real_sigmoid"),
@@ -773,7 +876,6 @@ QUANTIZERS: Mapping[str, type[Quantizer]] = {name: kind for name, (kind, _) in _
 
 REFUSED_QUANTIZERS = {
     "bernoulli": "draws random numbers at inference",
-    "quantized_linear": "is not part of QKeras 0.9.0",
 }
 
 QUANTIZER_NAMES = frozenset(_SIGNATURES) | frozenset(REFUSED_QUANTIZERS)
@@ -787,10 +889,10 @@ _FIXED: Mapping[str, tuple[object, str]] = {
     "qnoise_factor": (1.0, "blends quantized and unquantized values; set it to 1"),
     "scale_axis": (None, "is not interpreted here"),
     "keep_negative": (True, "is not interpreted here"),
-    "elements_per_scale": (None, "is not part of QKeras 0.9.0"),
-    "min_po2_exponent": (None, "is not part of QKeras 0.9.0"),
-    "max_po2_exponent": (None, "is not part of QKeras 0.9.0"),
-    "post_training_scale": (None, "is not part of QKeras 0.9.0"),
+    **dict.fromkeys(
+        ("elements_per_scale", "min_po2_exponent", "max_po2_exponent", "post_training_scale"),
+        (None, "is not interpreted here; only None is"),
+    ),
 }
 
 
@@ -834,6 +936,11 @@ def _read_alpha(value: object) -> Alpha:
     raise ValueError("must be None, a number, 'auto' or 'auto_po2'")
 
 
+def _read_none(value: object) -> None:
+    if value is not None:
+        raise ValueError("is not interpreted here; only None is")
+
+
 _READERS: Mapping[str, Callable[[object], Any]] = {
     **dict.fromkeys(("bits", "integer", "number_of_unrolls"), _read_int),
     **dict.fromkeys(("symmetric", "keep_negative", "use_sigmoid", "use_01"), _read_flag),
@@ -843,6 +950,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     **dict.fromkeys(("relu_upper_bound", "max_value", "threshold"), _optional(_read_real)),
     "scale_axis": _optional(_read_int),
     "alpha": _read_alpha,
+    "post_training_scale": _read_none,
     "log2_rounding": _read_text,
 }
 

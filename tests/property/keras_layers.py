@@ -46,6 +46,11 @@ QUANTIZED = (
 )
 MORE = ("relu6", "elu", "selu", "exponential", "swish", "gelu", "mish")
 """Activations that QKeras does not look up by name."""
+OF_QKERAS = (
+    *("hard_sigmoid", "hard_tanh", "smooth_sigmoid", "smooth_tanh"),
+    *("binary_sigmoid", "binary_tanh"),
+)
+"""Functions of QKeras."""
 ROW = ("valid", "same", "causal")
 PLAIN = ("linear", "relu", "softmax", "sigmoid", "tanh", "hard_sigmoid", "softplus", "softsign")
 
@@ -217,7 +222,7 @@ def _activation(draw: st.DrawFn, name: str) -> Spec:
 
 @drawn("elements", "QActivation")
 def _quantized(draw: st.DrawFn, name: str) -> Spec:
-    text = pick(draw, *QUANTIZED, "quantized_po2(4)", "hard_sigmoid", "hard_tanh", "relu", "tanh")
+    text = pick(draw, *QUANTIZED, *OF_QKERAS, "quantized_po2(4)", "relu", "tanh")
     as_object = text in QUANTIZED and draw(st.booleans())
     quantizer = qkeras.get_quantizer(text) if as_object else text
     return Spec(name, {"activation": quantizer}, pick(draw, 1, 2, 3))

@@ -24,11 +24,18 @@ from calocc.dialects.qnn.elementwise import (
 )
 from calocc.dialects.qnn.function import FUNCTIONS, FunctionOp
 from calocc.dialects.qnn.op import shape_of
-from calocc.dialects.qnn.quantizers import Quantizer
+from calocc.dialects.qnn.quantizers import QuantizedRelu, Quantizer
 from calocc.dialects.qnn.softmax import SoftmaxOp
 
-_QKERAS_HARD = {"hard_sigmoid": (0.5, 0.5, 0.0), "hard_tanh": (1.0, 0.0, -1.0)}
+_QKERAS_LINES = {
+    "hard_sigmoid": (0.5, 0.5, 0.0),
+    "hard_tanh": (1.0, 0.0, -1.0),
+    "smooth_sigmoid": (0.1875, 0.5, 0.0),
+    "smooth_tanh": (0.375, 0.0, -1.0),
+}
 """Slope, offset, least value (the greatest is 1). The hard_sigmoid of Keras has a slope of 0.2."""
+_QKERAS_STEPS = {"binary_sigmoid": 0.0, "binary_tanh": -1.0}
+"""The value at 0 and below; above it is 1."""
 
 
 def activate(
@@ -43,8 +50,10 @@ def activate(
         return builder.quantize(config, x, activation)
     if activation == "linear":
         return x
-    if activation in _QKERAS_HARD and config.layer.class_name.startswith("Q"):
-        return _clipped_line(builder, config, x, *_QKERAS_HARD[activation])
+    if activation in _QKERAS_LINES and config.layer.class_name.startswith("Q"):
+        return _clipped_line(builder, config, x, *_QKERAS_LINES[activation])
+    if activation in _QKERAS_STEPS and config.layer.class_name.startswith("Q"):
+        return _step(builder, config, x, _QKERAS_STEPS[activation])
     if activation == HARD_SIGMOID_OF_KERAS_3:
         return _clipped_line(builder, config, x, 1 / 6, 0.5, 0.0)
     if activation == "relu":
@@ -73,6 +82,18 @@ def _clipped_line(
     y = builder.add(config, AffineOp((x, *constants[:2]), layer=name))
     y = builder.add(config, MaximumOp((y, constants[2]), layer=name))
     return builder.add(config, MinimumOp((y, constants[3]), layer=name))
+
+
+def _step(builder: Builder, config: LayerConfig, x: SSAValue, least: float) -> SSAValue:
+    """round(x/2 + 1/2) within 0 and 1, ties to even as in QKeras; 0 is then moved to `least`."""
+    name = config.layer.name
+    half = builder.constant(config, np.asarray(0.5))
+    y = builder.add(config, AffineOp((x, half, half), layer=name))
+    y = builder.quantize(config, y, QuantizedRelu(bits=1, integer=1))
+    if not least:
+        return y
+    constants = [builder.constant(config, np.asarray(c)) for c in (1.0 - least, least)]
+    return builder.add(config, AffineOp((y, *constants), layer=name))
 
 
 @keras_layer("Activation", "QActivation")
