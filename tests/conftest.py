@@ -1,9 +1,14 @@
-"""What all tests share: the option that renews golden texts, and reproducible draws."""
+"""What all tests share: the option that renews golden texts, reproducible draws, this directory."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 # The same cases on every machine; `--hypothesis-profile=explore` draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None)

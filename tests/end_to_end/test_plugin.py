@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-
-h5py: Any = importlib.import_module("h5py")
+from hdf5_models import entry, sequential, write_model
 
 PACKAGE = Path(__file__).parents[2] / "examples" / "plugin_layer"
 FORMAT = "quantized_bits(6,2,alpha=1)"
@@ -39,17 +35,12 @@ def calocc(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def model(tmp_path: Path) -> Path:
     """q -> Square(gain=0.5) -> q"""
     layers = [
-        ("InputLayer", {"name": "x", "batch_input_shape": [None, 4]}),
-        ("QActivation", {"name": "q", "activation": FORMAT}),
-        ("Square", {"name": "y", "gain": 0.5}),
-        ("QActivation", {"name": "out", "activation": FORMAT}),
+        entry("x", "InputLayer", batch_input_shape=[None, 4]),
+        entry("q", "QActivation", activation=FORMAT),
+        entry("y", "Square", gain=0.5),
+        entry("out", "QActivation", activation=FORMAT),
     ]
-    entries = [{"class_name": kind, "config": config} for kind, config in layers]
-    config = {"class_name": "Sequential", "config": {"name": "net", "layers": entries}}
-    with h5py.File(tmp_path / "model.h5", "w") as file:
-        file.attrs["model_config"] = json.dumps(config)
-        file.create_group("model_weights").attrs["layer_names"] = []
-    return tmp_path / "model.h5"
+    return write_model(tmp_path / "model.h5", sequential(*layers), {})
 
 
 @pytest.fixture

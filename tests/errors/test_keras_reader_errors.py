@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 import zipfile
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hdf5_models import entry, functional, h5py, write_model
 
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras import errors
@@ -21,25 +21,7 @@ from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.model import KerasLayer
 from calocc.compiler.keras.reader import read_live, read_model
 
-h5py: Any = importlib.import_module("h5py")
-
 GOLDEN = Path(__file__).parent / "golden"
-
-
-def entry(name: str, class_name: str = "Dense", *inbound: Any, **config: Any) -> dict[str, Any]:
-    config = {"name": name, **config}
-    return {"class_name": class_name, "name": name, "config": config, "inbound_nodes": inbound}
-
-
-def functional(*layers: Any, inputs: Any = (), outputs: Any = ()) -> dict[str, Any]:
-    """A model of these layers, from `x` to `y` unless said otherwise."""
-    config = {
-        "name": "net",
-        "layers": layers,
-        "input_layers": inputs or [["x", 0, 0]],
-        "output_layers": outputs or [["y", 0, 0]],
-    }
-    return {"class_name": "Functional", "config": config}
 
 
 X = entry("x", "InputLayer", batch_input_shape=[None, 2])
@@ -47,21 +29,14 @@ Y = entry("y", "Dense", [["x", 0, 0, {}]])
 GOOD = functional(X, Y)
 
 
-def save(
-    path: Path,
-    config: object = GOOD,
-    fill: Callable[[Any], object] = lambda group: group.create_dataset("y/kernel:0", data=[1.0]),
-) -> None:
-    """A file as Keras writes it, with one weight of layer y that `fill` creates."""
-    with h5py.File(path, "w") as file:
-        text = config if isinstance(config, str) else json.dumps(config)
-        file.attrs["model_config"] = text
-        groups = file.create_group("model_weights")
-        groups.attrs["layer_names"] = ["x", "y"]
-        groups.create_group("x").attrs["weight_names"] = np.zeros(0)
-        group = groups.create_group("y")
-        group.attrs["weight_names"] = ["y/kernel:0"]
-        fill(group)
+def save(path: Path, config: object = GOOD, fill: Callable[[Any], object] | None = None) -> None:
+    """A file as Keras writes it, with one weight of layer y, which `fill` may create instead."""
+    write_model(path, config, {"x": {}, "y": {"kernel": [1.0]}})
+    if fill is not None:
+        with h5py.File(path, "a") as file:
+            group = file["model_weights/y"]
+            del group["y"]
+            fill(group)
 
 
 def configured(config: object) -> Callable[[Path], None]:

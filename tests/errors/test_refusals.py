@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from hdf5_models import Weights, entry
+from hdf5_models import write_layers as write
 
 import calocc
 from calocc.compiler.data import BadInput
@@ -26,44 +26,14 @@ from calocc.compiler.run_main import main as run_main
 from calocc.dialects.fixed.format import Format
 from calocc.runtime.emulator import execute
 
-h5py: Any = importlib.import_module("h5py")  # it carries no type information
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 JETS = EXAMPLES / "jets/jets.h5"
 IMAGE, ROW = (4, 6, 2), (6,)
 BITS = "quantized_bits(4,0,alpha=1)"
-Weights = Mapping[str, Any]
 
 
 def ones(*shape: int) -> np.ndarray[Any, Any]:
     return np.ones(shape, np.float32)
-
-
-def entry(name: str, class_name: str, *sources: str, **config: Any) -> dict[str, Any]:
-    """A layer as Keras 2 stores it."""
-    inbound: Any = [[[source, 0, 0, {}] for source in sources]] if sources else []
-    config = {"name": name, **config}
-    return {"class_name": class_name, "name": name, "config": config, "inbound_nodes": inbound}
-
-
-def write(
-    path: Path, layers: list[dict[str, Any]], weights: Mapping[str, Weights], *, outputs: str = "y"
-) -> Path:
-    """A Functional model whose inputs are its InputLayers."""
-    inputs = [[e["name"], 0, 0] for e in layers if e["class_name"] == "InputLayer"]
-    config = {"name": "net", "layers": layers, "input_layers": inputs}
-    config["output_layers"] = [[name, 0, 0] for name in outputs.split()]
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = json.dumps({"class_name": "Functional", "config": config})
-        groups = file.create_group("model_weights")
-        groups.attrs["layer_names"] = [e["name"] for e in layers]
-        for name in (e["name"] for e in layers):
-            own = weights.get(name, {})
-            group = groups.create_group(name)
-            group.attrs["weight_names"] = [f"{name}/{w}:0" for w in own] or np.zeros(0)
-            for weight, values in own.items():
-                group.create_dataset(f"{name}/{weight}:0", data=values)
-    return path
 
 
 def quantized_input(shape: tuple[int, ...] = IMAGE) -> list[dict[str, Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hdf5_models import entry, sequential, write_model
 from numpy.typing import NDArray
 
 import calocc
@@ -17,8 +16,6 @@ from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.quantizers import parse
 from calocc.runtime.emulator import execute
-
-h5py: Any = importlib.import_module("h5py")
 
 FRONT, BEHIND = "quantized_bits(6,2,alpha=1)", "quantized_bits(8,4,alpha=1)"
 AUTO = "quantized_bits(3,0,alpha='auto')"
@@ -29,25 +26,14 @@ def saved(
     path: Path, shape: tuple[int, ...], class_name: str, config: dict[str, Any], **weights: Any
 ) -> Path:
     """A quantizer, one layer, a quantizer."""
-    layers: list[dict[str, Any]] = [
-        {"class_name": "QActivation", "config": {"name": "front", "activation": FRONT}},
-        {"class_name": class_name, "config": {"name": "y", **config}},
-        {"class_name": "QActivation", "config": {"name": "behind", "activation": BEHIND}},
+    layers = [
+        entry("x", "InputLayer", batch_input_shape=[None, *shape]),
+        entry("front", "QActivation", activation=FRONT),
+        entry("y", class_name, **config),
+        entry("behind", "QActivation", activation=BEHIND),
     ]
-    first: dict[str, Any] = {"name": "x", "batch_input_shape": [None, *shape]}
-    layers.insert(0, {"class_name": "InputLayer", "config": first})
-    model = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = json.dumps(model)
-        groups = file.create_group("model_weights")
-        groups.attrs["layer_names"] = [entry["config"]["name"] for entry in layers]
-        for entry in layers:
-            group = groups.create_group(entry["config"]["name"])
-            own = weights if entry["config"]["name"] == "y" else {}
-            group.attrs["weight_names"] = [f"y/{name}:0" for name in own]
-            for name, array in own.items():
-                group[f"y/{name}:0"] = array.astype(np.float32)
-    return path
+    floats = {name: array.astype(np.float32) for name, array in weights.items()}
+    return write_model(path, sequential(*layers), {"y": floats})
 
 
 def grouped(x: Floats, kernel: Floats, groups: int) -> Floats:

@@ -6,7 +6,6 @@ main branch of QKeras is not installed: what it adds is compared with 0.9.0 by i
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hdf5_models import h5py, replace_in_config
 from keras_layers import keras, qkeras, save
 from numpy.typing import NDArray
 
@@ -30,8 +30,6 @@ from calocc.dialects.qnn.quantizers import (
     parse,
 )
 from calocc.runtime.emulator import execute
-
-h5py: Any = importlib.import_module("h5py")  # it carries no type information
 
 Floats = NDArray[np.float64]
 
@@ -266,17 +264,11 @@ def test_activations_scaled_by_the_batch_are_refused(text: str, tmp_path: Path) 
     named = text if text.startswith("stoch") or "linear" not in text else "quantized_bits(4)"
     path = activated(named, tmp_path / "m.h5")
     if named != text:  # QKeras 0.9 does not have it
-        _replace_activation(path, text)
+        replace_in_config(path, "quantized_bits(4)", text)
     with pytest.raises(CaloccError, match="depends on the batch of data") as caught:
         calocc.compile(path)
     assert "alpha='auto" in str(caught.value)
     assert "layer 'y'" in str(caught.value)
-
-
-def _replace_activation(path: Path, text: str) -> None:
-    with h5py.File(path, "r+") as file:
-        config = str(file.attrs["model_config"])
-        file.attrs["model_config"] = config.replace("quantized_bits(4)", text)
 
 
 @pytest.mark.parametrize(
@@ -417,7 +409,7 @@ LINEAR = {
 @pytest.mark.parametrize("gotcha", LINEAR)
 def test_quantized_linear_compiled(gotcha: str, tmp_path: Path) -> None:
     path = activated("quantized_bits(4)", tmp_path / "m.h5")
-    _replace_activation(path, LINEAR[gotcha])
+    replace_in_config(path, "quantized_bits(4)", LINEAR[gotcha])
     (expected,) = execute(import_model(path), [POINTS])
     assert np.array_equal(expected, parse(LINEAR[gotcha])(parse(FRONT)(POINTS)))
     design = calocc.compile(path)
