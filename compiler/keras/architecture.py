@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.dialect import normalised, renamed_activation
 from calocc.compiler.keras.errors import (
     AmbiguousCalls,
@@ -15,6 +16,7 @@ from calocc.compiler.keras.errors import (
 )
 from calocc.compiler.keras.json_tree import Node
 from calocc.compiler.keras.model import TensorRef
+from calocc.compiler.keras.refusals import refused_class
 
 _MODELS = ("Sequential", "Functional", "Model")
 _KERAS_TENSOR = "__keras_tensor__"
@@ -250,9 +252,10 @@ def _is_nothing(value: object) -> bool:
     return value is None
 
 
-def _refusal(layer: Node, argument: str, value: object) -> UnsupportedCall:
-    name = _member(layer).name
-    return UnsupportedCall(name, layer.entry("class_name").text(), argument, value)
+def _refusal(layer: Node, argument: str, value: object) -> CaloccError:
+    member = _member(layer)
+    name, class_name = member.name, member.class_name
+    return refused_class(name, class_name) or UnsupportedCall(name, class_name, argument, value)
 
 
 def _endpoints(node: Node) -> Operands:

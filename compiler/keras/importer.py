@@ -41,6 +41,7 @@ from calocc.compiler.keras.layers.registry import (
 )
 from calocc.compiler.keras.model import Call, KerasModel, TensorRef
 from calocc.compiler.keras.reader import read_model
+from calocc.compiler.keras.refusals import refused_class
 from calocc.compiler.ports import Port, set_ports
 from calocc.dialects.qnn.op import real_tensor, shape_of
 
@@ -195,7 +196,8 @@ def _import_call(
     layer = model.layer(call.layer)
     importer = IMPORTERS.get(layer.class_name)
     if importer is None:
-        raise UnknownLayer(layer.name, layer.class_name)
+        refused = refused_class(layer.name, layer.class_name)
+        raise refused or UnknownLayer(layer.name, layer.class_name)
     config = LayerConfig(layer)
     operands = [_value(values, layer.name, ref) for ref in _sources(model, call)]
     try:

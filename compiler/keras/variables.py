@@ -19,6 +19,7 @@ from calocc.compiler.keras.errors import (
 )
 from calocc.compiler.keras.flatten import Weights
 from calocc.compiler.keras.hdf5 import Array, Groups, Hdf5File
+from calocc.compiler.keras.refusals import refusal_of
 
 _KERAS_3_NAMES = {
     "DepthwiseConv1D": {"kernel": "depthwise_kernel"},
@@ -172,6 +173,8 @@ def snake_case(class_name: str) -> str:
 
 
 def _variables(file: Hdf5File, group: Any, member: Member, name: str) -> Mapping[str, Array]:
+    if refusal_of(member.class_name):
+        return {}  # the importer says more about it, if the layer is needed
     known = _known(member.class_name, member.config)
     expected = {f"{place}/{n}": key for place in known for n, key in enumerate(known[place])}
     found = _datasets(file, group, _PARTS)

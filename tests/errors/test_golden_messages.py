@@ -23,6 +23,7 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput
 from calocc.compiler.keras.importer import BrokenPlugin
 from calocc.compiler.keras.layers.registry import LayerClash, UnsupportedLayer, UnusedOverride
+from calocc.compiler.keras.refusals import REFUSED_LAYERS, RefusedLayer
 from calocc.compiler.settings import FoldingIgnored, UnknownSetting
 from calocc.passes.balance import BadPin, DoesNotFit
 from calocc.passes.check_dataflow import NotBuildable
@@ -64,6 +65,7 @@ SAMPLES: list[CaloccError] = [
     NotBuildable("conv", "a beat has 5000 bits", "fold it less"),
     NotStreamable("prelu", "its parameters differ from pixel to pixel", "share them"),
     OccupiedDirectory("mine"),
+    RefusedLayer("conv", "Conv3D", *REFUSED_LAYERS["Conv3D"]),
     ReferenceUnavailableError("No module named 'tensorflow'"),
     UnknownDevice("alveo-u51"),
     UnknownInput("option --input imag", "imag", ("image", "tracks")),

@@ -300,7 +300,7 @@ FILES: dict[str, Callable[[Path], Path | None]] = {
     "dangling-output": configured(functional(X, Y, outputs=[["z", 0, 0]])),
     "cycle": configured(functional(X, entry("y", "Dense", [["y", 0, 0, {}]]))),
     "call-argument": configured(
-        functional(X, entry("y", "TFOpLambda", ["x", 0, 0, {"y": 2.0, "name": None}]))
+        functional(X, entry("y", "Flatten", ["x", 0, 0, {"mask": 2.0, "name": None}]))
     ),
     "training-mode": configured(functional(X, entry("y", "Dense", [["x", 0, 0, {"training": 1}]]))),
     "dictionary-for-layer": configured(functional(X, entry("y", "Dense", {"a": ["x", 0, 0, {}]}))),

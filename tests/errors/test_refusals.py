@@ -114,7 +114,7 @@ LAYERS: dict[str, Case] = {
     "wrong-rank": plain("MaxPooling2D", "it takes 3 axes besides the batch", ROW),
     "unknown-class": plain("LSTM", "this class of layer is not known", units=3),
     "close-class": plain("QDens", "the closest known class is QDense"),
-    "lambda": plain("Lambda", "this class of layer is not known", function="cXVpdCgp"),
+    "lambda": plain("Lambda", "stored as Python bytecode, which is not", function="cXVpdCgp"),
     "half": plain("Flatten", "dtype='float16', only 'float32' is supported", dtype="float16"),
     "new-key": plain("Flatten", "secret=1, which is not interpreted", secret=1),
     "no-steps": timed("its operand (6,) has no steps", "ReLU", ROW),

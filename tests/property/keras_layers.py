@@ -354,6 +354,11 @@ def _regularisation(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"l1": 0.1}, pick(draw, 1, 2, 3))
 
 
+@drawn("movement", "Identity")
+def _identity(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {}, pick(draw, 1, 2, 3))
+
+
 @drawn("movement", "SpatialDropout1D", "SpatialDropout2D")
 def _spatial_dropout(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"rate": 0.5}, 2 if name.endswith("1D") else 3)

@@ -28,6 +28,7 @@ from calocc.compiler.keras.importer import import_model, module_of
 from calocc.compiler.keras.layers.registry import Overrides
 from calocc.compiler.keras.model import KerasModel
 from calocc.compiler.keras.reader import read_live, read_model
+from calocc.compiler.keras.refusals import RefusedLayer
 from calocc.compiler.keras.variables import snake_case
 from calocc.compiler.main import main
 from calocc.compiler.text import module_text
@@ -371,6 +372,18 @@ def small() -> Any:
     x = keras.Input((3,), name="x")
     y = qkeras.QActivation(bits(6, 2), name="act")(x)
     return keras.Model(x, inner(y), name="small.net")
+
+
+def test_refused_classes_are_named_in_archives_too(tmp_path: Path) -> None:
+    """The variables of the parts of such a layer are of no interest."""
+    x = keras.Input((4, 4), name="x")
+    y = layers.MultiHeadAttention(2, 2, name="heads")(x, x)
+    keras.Model(x, y).save(tmp_path / "m.keras")
+    with pytest.raises(RefusedLayer, match="layer 'heads'"):
+        import_model(tmp_path / "m.keras")
+    keras.Sequential([x, layers.LocallyConnected1D(2, 2, name="local")]).save(tmp_path / "n.keras")
+    with pytest.raises(RefusedLayer, match="layer 'local'"):
+        import_model(tmp_path / "n.keras")
 
 
 def test_a_model_in_memory_is_compiled(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def global_pooling1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
 
 @keras_layer(
     *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "AlphaDropout"),
-    *("GaussianNoise", "ActivityRegularization"),
+    *("GaussianNoise", "ActivityRegularization", "Identity"),
 )
 def dropout(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Nothing at inference."""

@@ -10,13 +10,15 @@ from inspect import getdoc
 
 from calocc.compiler.keras.importer import known_layers
 from calocc.compiler.keras.layers.registry import Importer
+from calocc.compiler.keras.refusals import REFUSED_LAYERS, Refusal
 from calocc.dialects.qnn.quantizers import QUANTIZERS, REFUSED_QUANTIZERS
 
 HEAD = """\
 # Layers and quantizers
 
-What calocc imports. Whatever is not listed, and every configuration key that an importer does not
-read, is refused by name. Made by `python -m calocc.compiler.keras.layers.table`.
+What calocc imports, and what it refuses for a reason. Whatever is not listed, and every key of a
+configuration that an importer does not read, is refused by name. Made by
+`python -m calocc.compiler.keras.layers.table`.
 """
 
 
@@ -38,6 +40,18 @@ def layer_table() -> str:
     return "\n".join(["| Keras class | meaning |", "|---|---|", *rows])
 
 
+def refusal_table() -> str:
+    """The classes that are known and not imported, grouped by reason."""
+    groups: dict[Refusal, list[str]] = defaultdict(list)
+    for name, refusal in REFUSED_LAYERS.items():
+        groups[refusal].append(f"`{name}`")
+    rows = [
+        f"| {', '.join(names)} | {refusal.reason} | {refusal.advice} |"
+        for refusal, names in groups.items()
+    ]
+    return "\n".join(["| Keras class | why it is refused | instead |", "|---|---|---|", *rows])
+
+
 def quantizer_table() -> str:
     """All quantizers."""
     meanings = {name: first_sentence(kind) for name, kind in QUANTIZERS.items()}
@@ -48,7 +62,12 @@ def quantizer_table() -> str:
 
 def document() -> str:
     """The whole page."""
-    return f"{HEAD}\n## Layers\n\n{layer_table()}\n\n## Quantizers\n\n{quantizer_table()}\n"
+    tables = {
+        "Layers": layer_table(),
+        "Layers that are refused": refusal_table(),
+        "Quantizers": quantizer_table(),
+    }
+    return HEAD + "".join(f"\n## {title}\n\n{table}\n" for title, table in tables.items())
 
 
 if __name__ == "__main__":
