@@ -34,6 +34,8 @@ def _factor(op: DenseOp | ConvOp | DepthwiseOp, rewriter: PatternRewriter) -> No
     if not isinstance(weights, ConstantOp) or quantizer.format is not None:
         return
     levels, scale = quantizer.decompose(weights.value.numpy())
+    if scale.shape == () and scale == 1:
+        return
     # A depthwise kernel has its output channels on two axes.
     axes = 2 if isinstance(op, DepthwiseOp) else 1
     columns = np.broadcast_to(scale, levels.shape).reshape(-1, *levels.shape[-axes:])[0].ravel()

@@ -9,9 +9,10 @@ from calocc.compiler.diagnostics import CaloccError
 
 @dataclass(eq=False)
 class InputWithoutFormat(CaloccError):
-    """No quantizer follows an input, and no option declares its format."""
+    """No plain quantizer follows an input, and no option declares its format."""
 
     name: str
+    reason: str
 
     @property
     def where(self) -> str:
@@ -19,22 +20,24 @@ class InputWithoutFormat(CaloccError):
 
     @property
     def what(self) -> str:
-        return "the model does not say how many bits this input has"
+        return f"the model does not say how many bits this input has: {self.reason}"
 
     @property
     def hint(self) -> str:
         return (
-            "start the model with a QActivation on this input, or pass "
-            f"--input {self.name}=fixed<W,I>, or --calibrate data.npz with typical inputs"
+            "let all read one QActivation such as quantized_bits(12,3,alpha=1) on this input, or "
+            f"pass --input {self.name}=fixed<W,I>, or --calibrate data.npz with typical inputs"
         )
 
 
 @dataclass(eq=False)
 class UnquantizedConstant(CaloccError):
-    """A weight tensor needs more bits than any multiplier has."""
+    """A weight tensor needs more bits than are multiplied, whether it has a quantizer or not."""
 
     layer: str
     width: int
+    quantizer: str | None
+    limit: int
 
     @property
     def where(self) -> str:
@@ -42,11 +45,15 @@ class UnquantizedConstant(CaloccError):
 
     @property
     def what(self) -> str:
-        return f"its weights are not quantized: they need {self.width} bits"
+        bits = f"they need {self.width} bits, and {self.limit} is the limit"
+        if self.quantizer is None:
+            return f"its weights are not quantized: {bits}"
+        return f"its weights are quantized by {self.quantizer}, but {bits}"
 
     @property
     def hint(self) -> str:
-        return f"train with a kernel quantizer, or pass --set {self.layer}.kernel=fixed<W,I>"
+        kernel = "a kernel quantizer such as quantized_bits(8,0,alpha=1)"
+        return f"train with {kernel}, or pass --set {self.layer}.kernel=fixed<W,I>"
 
 
 @dataclass(eq=False)
@@ -55,6 +62,7 @@ class NeedsQuantizer(CaloccError):
 
     layer: str
     function: str
+    readers: str
 
     @property
     def where(self) -> str:
@@ -62,11 +70,15 @@ class NeedsQuantizer(CaloccError):
 
     @property
     def what(self) -> str:
-        return f"the result of {self.function} is not quantized, so it has no number of bits"
+        result = f"the result of {self.function} has no number of bits"
+        return f"{result}: no quantizer stands between it and {self.readers}"
 
     @property
     def hint(self) -> str:
-        return f"add a QActivation behind it, or pass --set {self.layer}.output=fixed<W,I>"
+        return (
+            "add one QActivation right behind it for all that read it, or pass "
+            f"--set {self.layer}.output=fixed<W,I>"
+        )
 
 
 @dataclass(eq=False)

@@ -41,6 +41,7 @@ from calocc.passes.lowering.errors import (
     UnquantizedConstant,
 )
 from calocc.passes.lowering.proof import Columns, Oriented, Proof, fit, prove
+from calocc.passes.lowering.words import function_name, readers, why_no_format
 
 Mantissas = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -74,11 +75,13 @@ class Lowering:
         if not isinstance(first, QuantizeOp) or any(
             not isinstance(q, QuantizeOp) or q.quantizer != first.quantizer for q in quantizes
         ):
-            raise InputWithoutFormat(port.name)
+            raise InputWithoutFormat(port.name, why_no_format(argument))
         assert first.quantizer is not None
         quantizer = first.quantizer.quantizer
+        if quantizer.data_dependent:
+            raise DataDependent(first.layer_name, str(quantizer))
         if quantizer.format is None or quantizer.rule is None:
-            raise InputWithoutFormat(port.name)
+            raise InputWithoutFormat(port.name, why_no_format(argument))
         type = fixed_tensor(port.shape, quantizer.format)
         new = self.block.insert_arg(type, len(self.block.args))
         new.name_hint = argument.name_hint
@@ -126,7 +129,8 @@ class Lowering:
         assert isinstance(owner, QnnOp)
         reals = self.constant_values(value)
         if (width := exact_width(reals)) > FLOAT32_BITS:
-            raise UnquantizedConstant(_consumer(value), width)
+            layer, quantizer = _consumer(value), _quantizer_of(owner)
+            raise UnquantizedConstant(layer, width, quantizer, FLOAT32_BITS)
         self.values[value] = self.constant(exact_constant(reals), owner.layer_name)
         return self.values[value]
 
@@ -295,7 +299,7 @@ class Lowering:
     def unproved(self, op: QnnOp, x: SSAValue) -> None:
         """A real affine that no quantizer follows: constants as wide as float32 has them."""
         if not isinstance(op, ExactElementwiseOp) or self.is_constant(op.operands[0]):
-            raise NeedsQuantizer(op.layer_name, op.name.partition(".")[2])
+            raise NeedsQuantizer(op.layer_name, function_name(op), readers(op.result))
         stage = Stage(op, tuple(self.constant_values(c) for c in op.operands[1:]))
         constants = stage.rounded(format_of(x).frac, FLOAT32_BITS)
         own = [self.constant(c, op.layer_name) for c in constants]
@@ -321,6 +325,11 @@ def _per_channel(constants: Sequence[Reals]) -> bool:
 def _consumer(value: SSAValue) -> str:
     user = next(iter(value.uses)).operation
     return user.layer_name if isinstance(user, QnnOp) else user.name
+
+
+def _quantizer_of(owner: QnnOp) -> str | None:
+    quantizer = owner.quantizer if isinstance(owner, QuantizeOp) else None
+    return None if quantizer is None else str(quantizer.quantizer)
 
 
 def _noted(result: SSAValue, columns: Columns, differing: int) -> SSAValue:

@@ -73,12 +73,12 @@ SAMPLES: list[CaloccError] = [
     UnsupportedLayer("conv", "Conv2D", "axis=1 is not the channel axis", "use the last axis"),
     UnusedOverride("dense_9.kernel"),
     lowering.DataDependent("act", "quantized_bits(6,0,alpha='auto')"),
-    lowering.InputWithoutFormat("image"),
-    lowering.NeedsQuantizer("tanh", "function"),
+    lowering.InputWithoutFormat("image", "no quantizer stands between it and layer 'conv'"),
+    lowering.NeedsQuantizer("act", "tanh", "layer 'dense' and layer 'add'"),
     lowering.NoCommonGrid("act", "quantized_ulaw(8,0)"),
     lowering.TooManySteps("tanh", 1 << 20, 1 << 16),
     lowering.TooWide("dense"),
-    lowering.UnquantizedConstant("dense", 41),
+    lowering.UnquantizedConstant("dense", 41, None, 24),
 ]
 
 ELSEWHERE = ("calocc.compiler.keras.errors",)

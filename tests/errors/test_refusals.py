@@ -21,6 +21,7 @@ from calocc.compiler.design import NotADesign
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadData, BadFormat, CannotSave, load_arrays, save_arrays
 from calocc.compiler.keras.importer import import_model
+from calocc.compiler.keras.layers.registry import Overrides
 from calocc.compiler.main import main
 from calocc.compiler.run_main import main as run_main
 from calocc.dialects.fixed.format import Format
@@ -200,7 +201,12 @@ NUMERICS: dict[str, Case] = {
     "no-grid": plain("QActivation", "not multiples of one power of two", ROW,
         activation="quantized_ulaw(4)"),
     "plain-kernel": ("Dense", {"kernel": RANDOM}, ROW, {"units": 3, "use_bias": False},
-        "its weights are not quantized"),
+        "its weights are not quantized: they need"),
+    "kernel-off-the-grid": dense("quantized by quantized_ulaw(4,0), but they need",
+        {"kernel": RANDOM, "bias": ones(3)}, kernel_quantizer="quantized_ulaw(4,0)"),
+    "kernel-of-many-bits": dense("quantized by quantized_bits(30,0,alpha=1.0), but they need 3",
+        {"kernel": RANDOM.astype(np.float64) / 3, "bias": ones(3)},
+        kernel_quantizer="quantized_bits(30,0,alpha=1)"),
     "bare-function": plain("Activation", "--set y.output=fixed<W,I>", ROW, activation="tanh"),
 }  # fmt: skip
 
@@ -213,6 +219,67 @@ def test_layers_without_a_number_of_bits(name: str, tmp_path: Path) -> None:
         calocc.compile(path)
     assert "layer 'y'" in str(caught.value)
     assert words in str(caught.value)
+
+
+def quantizing(name: str, text: str, *sources: str) -> dict[str, Any]:
+    return entry(name, "QActivation", *sources, activation=text)
+
+
+X = entry("x", "InputLayer", batch_input_shape=[None, 6])
+A, B = (quantizing(name, "quantized_bits(4,1,alpha=1)", "x") for name in "ab")
+INPUTS: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "none": ([X, entry("y", "ReLU", "x")], "no quantizer stands between it and layer 'y'"),
+    "output": ([X, A, entry("y", "Concatenate", "a", "x")],
+        "of layer 'a' and layer 'y', which read it, not all quantize it"),
+    "different": ([X, A, quantizing("b", "quantized_relu(4,1)", "x"), entry("y", "Add", "a", "b")],
+        "layer 'a' and layer 'b' quantize it differently: quantized_bits(4,1,alpha=1.0), quant"),
+    "slope": ([X, quantizing("y", "quantized_relu(6,2,negative_slope=0.25)", "x")],
+        "quantized_relu(6,2,negative_slope=0.25) of layer 'y' does more than round and saturate"),
+    "table": ([X, quantizing("y", "quantized_tanh(6,use_real_tanh=1)", "x")], "does more than"),
+    "batch": ([X, quantizing("y", "quantized_bits(6,alpha='auto')", "x")], "depends on the batch"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_say_why_they_have_no_format(name: str, tmp_path: Path) -> None:
+    layers, words = INPUTS[name]
+    path = write(tmp_path / "m.h5", layers, {})
+    with pytest.raises(CaloccError) as caught:
+        calocc.compile(path)
+    assert words in str(caught.value)
+    if name != "batch":
+        assert caught.value.where == "input 'x'"
+        assert calocc.compile(path, inputs={"x": "fixed<10,4>"}).inputs[0].format is not None
+
+
+def test_one_quantizer_in_two_places_is_a_format(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.h5", [X, A, B, entry("y", "Add", "a", "b")], {})
+    assert str(calocc.compile(path).inputs[0].format) == "fixed<4,2>"
+
+
+def test_a_function_with_a_quantizer_for_each_reader(tmp_path: Path) -> None:
+    """Only one behind the function makes it a table."""
+    texts = ("quantized_bits(4,0,alpha=1)", "quantized_bits(5,0,alpha=1)")
+    ends = [quantizing(name, text, "f") for name, text in zip("yz", texts, strict=True)]
+    layers = [*quantized_input(ROW), entry("f", "Activation", "q", activation="tanh"), *ends]
+    with pytest.raises(CaloccError) as caught:
+        calocc.compile(write(tmp_path / "m.h5", layers, {}, outputs="y z"))
+    words = "the result of tanh has no number of bits: no quantizer stands between it and layer"
+    assert words in caught.value.what
+    assert "one QActivation right behind it for all that read it" in caught.value.hint
+
+
+def test_a_setting_of_the_kernel_holds_for_all_kernels_of_a_layer(tmp_path: Path) -> None:
+    weights = {"depthwise_kernel": RANDOM[:4, :2].reshape(2, 2, 2, 1) / 3, "bias": ones(3)}
+    weights["pointwise_kernel"] = RANDOM[:2].reshape(1, 1, 2, 3) / 3
+    path = single(tmp_path / "m.h5", "SeparableConv2D", weights, filters=3, kernel_size=[2, 2])
+    with pytest.raises(CaloccError, match=r"pass --set y\.kernel=fixed<W,I>"):
+        calocc.compile(path)
+    design = calocc.compile(path, settings=("y.kernel=fixed<6,2>",))
+    x = np.random.default_rng(1).normal(0, 1, (4, *IMAGE))
+    formats = {("y", "kernel"): Format.parse("fixed<6,2>")}
+    (reals,) = execute(import_model(path, Overrides(formats)), [x])
+    assert np.array_equal(design.predict(x), reals)
 
 
 def test_settings_make_up_for_missing_quantizers(tmp_path: Path) -> None:

@@ -109,12 +109,15 @@ class Overrides:
     used: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     def take(self, layer: str, tensor: str) -> Quantizer | None:
-        """A quantizer to the format that was given for this tensor."""
-        format = self.formats.get((layer, tensor))
-        if format is None:
-            return None
-        self.used.add((layer, tensor))
-        return quantizer_to(format)
+        """A quantizer to the format that was given for this tensor.
+
+        `kernel` also stands for `depthwise_kernel` and the like.
+        """
+        for name in (tensor, tensor.rpartition("_")[2]):
+            if (layer, name) in self.formats:
+                self.used.add((layer, name))
+                return quantizer_to(self.formats[layer, name])
+        return None
 
     def finish(self) -> None:
         """Raise UnusedOverride if any was never taken."""

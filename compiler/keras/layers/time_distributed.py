@@ -17,6 +17,7 @@ from calocc.compiler.keras.layers.registry import (
 )
 from calocc.compiler.keras.layers.steps import on_each_step
 from calocc.compiler.keras.model import KerasLayer
+from calocc.compiler.keras.refusals import refused_class
 from calocc.dialects.qnn.op import real_tensor, shape_of
 
 _MODELS = ("Sequential", "Functional", "Model")
@@ -32,7 +33,8 @@ def time_distributed(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
     inner = LayerConfig(_inner(config))
     importer = IMPORTERS.get(inner.layer.class_name)
     if importer is None:
-        raise UnknownLayer(inner.layer.name, inner.layer.class_name)
+        name, class_name = inner.layer.name, inner.layer.class_name
+        raise refused_class(name, class_name) or UnknownLayer(name, class_name)
     body = Builder(builder.overrides, Block(arg_types=[real_tensor(shape[1:])]))
     result = importer(body, inner, body.block.args)
     inner.finish()
