@@ -32,6 +32,7 @@ from calocc.dialects.dataflow.process import (
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.dataflow.stream import StreamType, stream_of
+from calocc.dialects.dataflow.transposition import Transposition
 from calocc.dialects.qnn.conv import (
     INTS,
     dilation_of,
@@ -403,45 +404,59 @@ class UpsampleOp(UniformRelayOp):
 
 
 @irdl_op_definition
-class BufferOp(RelayOp):
-    """A whole tensor in, its transpose out; one lane.
+class BufferOp(UniformRelayOp):
+    """A tensor with its axes in another order, held in memory as far as that takes.
 
-    Axis k of the result is axis permutation[k] of the operand.
+    Axis k of the result is axis permutation[k] of the operand. Leading axes that stay where they
+    are cost nothing: only two of the blocks that they number are held.
     """
 
     name = "dataflow.buffer"
     permutation = prop_def(INTS)
 
     def __init__(self, x: SSAValue, permutation: Sequence[int], layer: str = ""):
-        shape = transposed(stream_of(x).shape, permutation)
+        stream = stream_of(x)
+        shape = transposed(stream.shape, permutation)
         super().__init__(
             operands=[x],
             properties={"permutation": int_array(permutation), "layer": name_attr(layer)},
-            result_types=[StreamType.of(shape, stream_of(x).format)],
+            result_types=[StreamType.of(shape, stream.format, stream.width)],
         )
 
     def verify_(self) -> None:
-        """One lane on both sides."""
-        if (stream_of(self.x).width, self.result.type.width) != (1, 1):
-            raise VerifyException("a buffer moves one element at a time")
+        """A beat stays a beat."""
+        super().verify_()
         verify_result(self, transposed(stream_of(self.x).shape, self.permutation.get_values()))
+        if self.axis() % self.width:
+            raise VerifyException("a buffer moves one element at a time unless the last axis stays")
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Transpose all but the batch axis."""
         return (args[0].transpose(0, *(k + 1 for k in self.permutation.get_values())),)
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
-        """Always one lane."""
-        return Folding((1,), (1,))
+    def blocks(self, lanes: int) -> Transposition:
+        """What is held of the tensor, in beats of this many lanes."""
+        return Transposition.of(stream_of(self.x).shape, self.permutation.get_values(), lanes)
+
+    def trips(self, lanes: int) -> int:
+        """An iteration per beat, and as many as a block has before the first one leaves."""
+        blocks = self.blocks(lanes)
+        return (blocks.outer + 1) * blocks.words
+
+    def axis(self) -> int:
+        """The last axis where it stays the last, else nothing."""
+        order = self.permutation.get_values()
+        return stream_of(self.x).shape[-1] if order[-1] == len(order) - 1 else 1
 
     def schedule(self) -> Schedule:
-        """All in, then all out."""
-        return schedules.buffer(self.result.type.size)
+        """A block in while the block before goes out."""
+        blocks = self.blocks(self.width)
+        return schedules.buffer(blocks.outer, blocks.words)
 
     def resources(self) -> Resources:
-        """Storage for the tensor."""
-        y = self.result.type
-        return resources.memory(y.size, y.format.width) + super().resources()
+        """Storage for two blocks, or for the only one."""
+        beat = self.width * self.result.type.format.width
+        return resources.memory(self.blocks(self.width).stored, beat) + super().resources()
 
 
 @irdl_op_definition

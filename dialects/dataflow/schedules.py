@@ -284,12 +284,13 @@ def upsample(
     )
 
 
-def buffer(beats: int, depth: int | None = None) -> Schedule:
-    """Reorder a whole event: all beats in, then all beats out."""
+def buffer(outer: int, words: int, depth: int | None = None) -> Schedule:
+    """Reorder blocks of `words` beats: each comes in while the one before goes out."""
+    beats = outer * words
     return Schedule(
         (_arange(beats),),
-        (_arange(beats, start=beats),),
-        2 * beats,
+        (_arange(beats, start=words),),
+        beats + words,
         depths.line_buffer() if depth is None else depth,
     )
 

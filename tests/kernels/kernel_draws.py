@@ -9,10 +9,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from kernel_harness import Case, Ints, Port, constants
 
+from calocc.dialects.dataflow.transposition import Transposition
 from calocc.dialects.fixed.format import Format
 
 
@@ -451,19 +453,28 @@ def draw_upsample(rng: random.Random) -> Case:
 
 def draw_buffer(rng: random.Random) -> Case:
     """`buffer`: all permutations with one lane, those that keep the last axis with several."""
-    dims = [rng.randint(1, 5) for _ in range(3)]
-    perm = rng.choice([rng.sample(range(3), 3), [1, 0, 2]])
-    lanes = rng.choice(divisors(dims[2])) if perm[2] == 2 else 1
-    element, size = draw_format(rng), dims[0] * dims[1] * dims[2]
-    values = {f"dim{i}": dim for i, dim in enumerate(dims)}
-    values |= {f"perm{i}": axis for i, axis in enumerate(perm)}
+    dims = [rng.randint(1, 4) for _ in range(rng.randint(1, 5))]
+    perm = rng.sample(range(len(dims)), len(dims))
+    if rng.random() < 0.5:
+        perm = sorted(range(len(dims)), key=lambda k: rng.random() if 0 < k < len(dims) - 1 else k)
+    lanes = rng.choice(divisors(dims[-1])) if perm[-1] == len(dims) - 1 else 1
+    element, size = draw_format(rng), prod(dims)
+    blocks = Transposition.of(dims, perm, lanes)
+    tables = [
+        f"    static unsigned {name}(unsigned axis) {{\n"
+        f"        const unsigned values[] = {{{', '.join(map(str, values))}}};\n"
+        "        return values[axis];\n    }\n"
+        for name, values in (("size", blocks.sizes), ("stride", blocks.strides))
+    ]
+    rank = len(blocks.sizes)
+    sizes = constants("sizes", n_outer=blocks.outer, n_words=blocks.words, rank=rank)
     return Case(
         "buffer",
         (Port(element, lanes, size),),
         (Port(element, lanes, size),),
-        constants("config", **values),
+        f"{sizes}\nstruct config : sizes {{\n{''.join(tables)}}};",
         "nnet::buffer<in0_T, out0_T, config>(in0, out0);",
-        2 * size // lanes,
+        size // lanes + blocks.words,
         lambda event: flat(event[0].reshape(dims).transpose(perm)),
     )
 

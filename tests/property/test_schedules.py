@@ -221,16 +221,16 @@ def indices(*shape: int) -> Iterator[tuple[int, ...]]:
     return iter(np.ndindex(*shape))
 
 
-@given(few)
-def test_buffer(beats: int) -> None:
+@given(few, few)
+def test_buffer(outer: int, words: int) -> None:
     loop = Recorder.of(1, 1)
-    for _ in range(beats):
-        loop.read()
+    for block, _ in indices(outer + 1, words):
+        if block < outer:
+            loop.read()
+        if block > 0:
+            loop.write()
         loop.end()
-    for _ in range(beats):
-        loop.write()
-        loop.end()
-    assert_runs_as(schedules.buffer(beats), loop)
+    assert_runs_as(schedules.buffer(outer, words), loop)
 
 
 @given(few, few)

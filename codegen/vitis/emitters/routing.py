@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from calocc.codegen.vitis.cpp import literals
@@ -105,12 +107,16 @@ def _upsample(state: Emitter, op: UpsampleOp) -> None:
 
 @emits(BufferOp)
 def _buffer(state: Emitter, op: BufferOp) -> None:
-    """The kernel takes three axes; missing ones come first with size 1."""
-    missing = 3 - len(op.inputs[0].shape)
-    dims = (*(1 for _ in range(missing)), *op.inputs[0].shape)
-    own = (k + missing for k in op.permutation.get_values())
-    perm = (*range(missing), *own)
-    state.config(op).define(
-        **{f"dim{k}": d for k, d in enumerate(dims)}, **{f"perm{k}": p for k, p in enumerate(perm)}
+    blocks = op.blocks(op.width)
+    config = state.config(op).define(
+        n_outer=blocks.outer, n_words=blocks.words, rank=len(blocks.sizes)
     )
+    config.add([_of_axis("size", blocks.sizes), _of_axis("stride", blocks.strides)])
     state.call(op)
+
+
+def _of_axis(name: str, values: Sequence[int]) -> str:
+    """A function from an axis to its entry of `values`."""
+    numbers = ", ".join(map(str, values))
+    table = f"const unsigned values[] = {{{numbers}}};"
+    return f"static unsigned {name}(unsigned axis) {{ {table} return values[axis]; }}"

@@ -225,7 +225,13 @@ func.func @elements(%x: !dataflow.stream<tensor<2x6xf32>, 2>) {
 
 %x = "test.op"() : () -> !dataflow.stream<tensor<2x3x!fixed.num<s8, 3>>, 3>
 %a = dataflow.buffer %x {permutation = array<i64: 1, 0>} : (!dataflow.stream<tensor<2x3x!fixed.num<s8, 3>>, 3>) -> !dataflow.stream<tensor<3x2x!fixed.num<s8, 3>>, 1>
-// CHECK: a buffer moves one element at a time
+// CHECK: dataflow.buffer has the same lanes at every port
+
+// -----
+
+%x = "test.op"() : () -> !dataflow.stream<tensor<2x2x!fixed.num<s8, 3>>, 2>
+%a = dataflow.buffer %x {permutation = array<i64: 1, 0>} : (!dataflow.stream<tensor<2x2x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<2x2x!fixed.num<s8, 3>>, 2>
+// CHECK: a buffer moves one element at a time unless the last axis stays
 
 // -----
 
