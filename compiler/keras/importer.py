@@ -23,6 +23,7 @@ from calocc.compiler.keras.layers import (
     einsum,
     folding,
     linear,
+    masking,
     merge,
     movement,
     normalisation,
@@ -31,6 +32,7 @@ from calocc.compiler.keras.layers import (
     structure,
     time_distributed,
 )
+from calocc.compiler.keras.layers.masks import passes_mask
 from calocc.compiler.keras.layers.registry import (
     IMPORTERS,
     Builder,
@@ -52,6 +54,7 @@ BUILT_IN = (
     einsum,
     folding,
     linear,
+    masking,
     merge,
     movement,
     normalisation,
@@ -200,6 +203,7 @@ def _import_call(
         raise refused or UnknownLayer(layer.name, layer.class_name)
     config = LayerConfig(layer)
     operands = [_value(values, layer.name, ref) for ref in _sources(model, call)]
+    masked = passes_mask(builder, config, operands)
     try:
         result = importer(builder, config, operands)
     except VerifyException as error:
@@ -207,8 +211,11 @@ def _import_call(
         advice = "check the layer's configuration and weights in the model file"
         raise UnsupportedLayer(layer.name, layer.class_name, reason, advice) from None
     config.finish()
+    masked = masked or result in builder.masked
     if quantizer := builder.overrides.take(layer.name, "output"):
         result = builder.quantize(config, result, quantizer)
+    if masked:
+        builder.masked.add(result)
     values[TensorRef(call.layer, call.node, 0)] = result
 
 

@@ -124,6 +124,7 @@ LAYERS: dict[str, Case] = {
     "inner-unknown": timed("this class of layer is not known", "LSTM", units=3),
     "inner-key": timed("secret=1, which is not interpreted", "Flatten", secret=1),
     "many-steps": timed("would be copied for each of 65 steps", "ZeroPadding2D", (65, 4, 4, 2)),
+    "mask-value": plain("Masking", "its mask_value 0.1 is no fixed-point number", mask_value=0.1),
     "huge-tensor": plain("UpSampling2D", "its result has 4800000000 elements", size=[10**4, 10**4]),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ INNER = (
     *("Dense", "QDense", "Conv1D", "QConv1D", "SeparableConv1D", "DepthwiseConv1D"),
     *("BatchNormalization", "QActivation", "Activation", "ReLU", "Softmax", "Dropout"),
     *("MaxPooling1D", "AveragePooling1D", "GlobalMaxPooling1D", "ZeroPadding1D", "Cropping1D"),
-    *("UpSampling1D", "RepeatVector", "Permute", "Flatten"),
+    *("UpSampling1D", "RepeatVector", "Permute", "Flatten", "Masking"),
 )
 
 
@@ -17,6 +17,11 @@ INNER = (
 def _time_distributed(draw: st.DrawFn, name: str) -> Spec:
     inner = draw_inner(draw)
     return Spec(name, {"layer": inner}, inner.rank + 1)
+
+
+@drawn("sequences", "Masking")
+def _masking(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, {"mask_value": pick(draw, 0.0, 0.5, -1.25)}, pick(draw, 1, 2, 3))
 
 
 def draw_inner(draw: st.DrawFn) -> Spec:

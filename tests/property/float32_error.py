@@ -30,6 +30,7 @@ from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
     GateOp,
+    IsZeroOp,
     LeakyReluOp,
     MaximumOp,
     MinimumOp,
@@ -117,6 +118,9 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
         return np.maximum(*(b.radius for b in operands))
     if isinstance(op, MaximumOp):  # QKeras computes clip(x, -1, 1) as 2 clip(x/2 + 1/2, 0, 1) - 1
         return operands[0].radius + ROUNDING * _unless_exact(operands[:1], np.ones(value.shape))
+    if isinstance(op, IsZeroOp):
+        unsure = np.abs(operands[0].value) <= operands[0].radius
+        return np.where(unsure & (operands[0].radius > 0), 1.0, 0.0)
     # What is left moves or selects elements.
     assert isinstance(op, QnnOp)
     return op.evaluate_real(*(b.radius for b in operands))

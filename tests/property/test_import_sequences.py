@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_layers import keras, qkeras, randomize
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
+from keras_layers import DRAWS, Spec, keras, qkeras, randomize
 from test_import_layers import check_against_keras, saved
 from test_keras_formats import imported, stored
 
 import calocc
 from calocc.compiler.keras.importer import import_model
+from calocc.compiler.keras.layers.masks import DROP, PASS_ON
 from calocc.compiler.text import module_text
 from calocc.dialects.qnn.op import QnnOp, is_constant
 from calocc.dialects.qnn.quantizers import parse
@@ -139,3 +142,83 @@ def test_an_inner_hard_sigmoid_is_that_of_keras_3(tmp_path: Path) -> None:
     module = import_model(tmp_path / "m.json", weights=tmp_path / "w.h5")
     x = data((2, 3)).astype(np.float64)
     np.testing.assert_allclose(execute(module, [x])[0], np.clip(x / 6 + 0.5, 0, 1), rtol=1e-12)
+
+
+# ---- masks -------------------------------------------------------------------------------------
+
+
+def masked_data(value: float, shape: tuple[int, ...] = (5, 3)) -> Any:
+    """Steps of which some equal the value, and some do but for one feature."""
+    x = data(shape, 8)
+    x[:4, ::2] = value
+    x.reshape(8, -1)[2:4, 0] += 0.25
+    return x
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 0.75, 64.0])
+def test_masked_steps_are_zero(value: float) -> None:
+    model = behind_input((5, 3), layers.Masking(value, name="y"))
+    x = masked_data(value)
+    check_against_keras(model, {"x": x})
+    with saved(model) as path:
+        (real,) = execute(import_model(path), [x.astype(np.float64)])
+        for level in (0, 2):
+            assert np.array_equal(calocc.compile(path, level).predict(x), real)
+    assert (real[:2, ::2] == 0).all() == (value != 64)
+
+
+LISTED = sorted(PASS_ON | DROP)
+
+
+@st.composite
+def layer_of(draw: st.DrawFn, name: str) -> Spec:
+    """A layer of this class."""
+    return DRAWS[name](draw)
+
+
+@pytest.mark.parametrize("name", LISTED)
+@settings(max_examples=2, deadline=None, phases=[Phase.generate])
+@given(data=st.data())
+def test_layers_do_with_masks_what_keras_does(name: str, data: st.DataObject) -> None:
+    """Their results do not depend on the mask, and have it or not as is listed."""
+    spec = data.draw(layer_of(name))
+    inner = spec.arguments.get("layer")
+    # Keras 2 itself refuses masks in front of inner layers that drop them.
+    assume(inner is None or inner.class_name in {n for n in PASS_ON if n[0] != "Q"})
+    shape = {1: (3,), 2: (5, 3), 3: (4, 4, 3)}[spec.rank]
+    x = keras.Input(shape, name="x")
+    value = layers.Masking(0.5, name="masking")(x)
+    y = spec.layer("y")(value if spec.operands == 1 else [value] * spec.operands)
+    assert (getattr(y, "_keras_mask", None) is not None) == (name in PASS_ON)
+    model = keras.Model(x, y)
+    randomize(model, 4)
+    check_against_keras(model, {"x": masked_data(0.5, shape)}, ["y"] if "norm" in name else [])
+
+
+def masked_model(*behind: Any) -> Any:
+    return keras.Sequential([keras.Input((4, 3), name="x"), layers.Masking(name="m"), *behind])
+
+
+LOOKING = {
+    "average": lambda: [layers.GlobalAveragePooling1D(name="y")],
+    "behind others": lambda: [
+        layers.Dense(2), layers.ReLU(), layers.GlobalAveragePooling1D(name="y")],
+    "each quantized": lambda: [each(qkeras.QDense(2))],
+    "inner mask": lambda: [
+        layers.Reshape((2, 6)), each(layers.Masking()), layers.GlobalAveragePooling1D(name="z")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOKING)
+def test_layers_that_look_at_masks_are_refused(name: str) -> None:
+    with saved(masked_model(*LOOKING[name]())) as path:
+        with pytest.raises(calocc.CaloccError, match="its operand has a mask") as caught:
+            import_model(path)
+    assert ("'z'" if name == "inner mask" else "'y'") in caught.value.where
+
+
+def test_a_dropped_mask_is_forgotten() -> None:
+    pooled = layers.GlobalAveragePooling1D(name="y")
+    model = masked_model(layers.Conv1D(2, 2), pooled)
+    randomize(model, 4)
+    check_against_keras(model, {"x": masked_data(0.0, (4, 3))})

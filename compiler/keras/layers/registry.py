@@ -133,10 +133,14 @@ def quantizer_to(format: Format) -> Quantizer:
 
 @dataclass
 class Builder:
-    """Collects the ops of a model; every op is verified as it comes."""
+    """Collects the ops of a model; every op is verified as it comes.
+
+    `masked` are the values that have a mask in Keras.
+    """
 
     overrides: Overrides
     block: Block = field(default_factory=Block)
+    masked: set[SSAValue] = field(default_factory=set[SSAValue])
 
     def add(self, config: LayerConfig, op: QnnOp) -> SSAValue:
         """Append an op of this layer.

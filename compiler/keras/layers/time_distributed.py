@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from xdsl.ir import Block, SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
+from calocc.compiler.keras.layers.masks import ignores_mask, refuse_masked
 from calocc.compiler.keras.layers.registry import (
     IMPORTERS,
     Builder,
@@ -35,10 +36,16 @@ def time_distributed(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
     if importer is None:
         name, class_name = inner.layer.name, inner.layer.class_name
         raise refused_class(name, class_name) or UnknownLayer(name, class_name)
+    if inner.layer.class_name.startswith("Q") or not ignores_mask(inner.layer.class_name):
+        # Given a layer of another package and a batch of known size, Keras repeats results.
+        refuse_masked(builder, config, inputs)
     body = Builder(builder.overrides, Block(arg_types=[real_tensor(shape[1:])]))
     result = importer(body, inner, body.block.args)
     inner.finish()
-    return on_each_step(builder, config, x, body.block, result)
+    y = on_each_step(builder, config, x, body.block, result)
+    if result in body.masked:
+        builder.masked.add(y)
+    return y
 
 
 def _inner(config: LayerConfig) -> KerasLayer:
