@@ -20,7 +20,9 @@ def intervals(function: FuncOp) -> dict[SSAValue, Interval]:
             bounds[argument] = Interval.of_format(format_of(argument), shape_of(argument))
     for op in function.body.block.ops:
         if isinstance(op, QnnOp) and is_fixed(op.result):
-            bounds[op.result] = op.interval(*(bounds[o] for o in op.operands)).compact()
+            operands = [bounds[o] for o in op.operands]
+            bounds[op.result] = op.interval(*operands).compact()
+            bounds |= op.inner_intervals(*operands)
     return bounds
 
 

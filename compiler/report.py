@@ -51,7 +51,7 @@ def exactness(module: ModuleOp) -> list[Json]:
     `rounded_to_bits`: constants that no quantizer follows keep this many significant bits.
     """
     rows: list[Json] = []
-    for op in main_function(module).body.block.ops:
+    for op in main_function(module).walk():
         facts = {k: n for k, v in op.attributes.items() if (n := _integer(v)) is not None}
         if isinstance(op, QnnOp) and facts:
             rows.append({"layer": op.layer_name, **facts})

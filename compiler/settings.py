@@ -8,7 +8,10 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadFormat, parse_format
 from calocc.dialects.fixed.format import Format
 
-FORMATS = ("kernel", "bias", "output")
+FORMATS = (
+    *("kernel", "recurrent_kernel", "bias"),
+    *("activation", "recurrent_activation", "state", "output"),
+)
 FOLDINGS = ("pe", "simd")
 
 

@@ -111,6 +111,7 @@ def refold(function: FuncOp, goal: Goal, pins: Pins) -> None:
             folding = _folding(op, target, pins)
             _convert_operands(op, folding.inputs, target)
             _set_lanes(op, folding.outputs)
+            op.fold_inside(folding)
     function.update_function_type()
 
 

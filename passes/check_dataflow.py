@@ -21,7 +21,6 @@ from xdsl.passes import ModulePass
 from calocc.compiler.diagnostics import CaloccError, Reasoned
 from calocc.compiler.network import processes_of
 from calocc.compiler.ports import main_function, return_op
-from calocc.dialects.dataflow.compute import WeightedOp
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.stream import WIDEST_BEAT, StreamType, stream_of
 from calocc.dialects.fixed.blob import BlobAttr
@@ -87,9 +86,8 @@ def _large(op: ProcessOp) -> Iterator[NotBuildable]:
 
 
 def _unrepresentable(op: ProcessOp) -> Iterator[NotBuildable]:
-    if isinstance(op, WeightedOp):
-        product = op.weight_type.format.width + op.inputs[0].format.width
-        if (width := max(product, op.accumulator.width)) > WIDEST_PRODUCT:
+    for product, accumulator in op.products():
+        if (width := max(product, accumulator)) > WIDEST_PRODUCT:
             yield NotBuildable(
                 op.layer_name,
                 f"its sums of products need {width} bits, simulation adds {WIDEST_PRODUCT}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
+from xdsl.ir import Block, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
@@ -41,11 +42,20 @@ def narrow_function(function: FuncOp) -> None:
     Intervals do not depend on formats, except through casts, whose saturation only ever cuts off
     values that the interval of the cast has left out already.
     """
-    bounds = intervals(function)
-    for op in function.body.block.ops:
-        if isinstance(op, QnnOp) and is_fixed(op.result) and op.name != "qnn.softmax":
-            _narrow(op, bounds[op.result])
+    _narrow_block(function.body.block, intervals(function))
     function.update_function_type()
+
+
+def _narrow_block(block: Block, bounds: dict[SSAValue, Interval]) -> None:
+    for op in block.ops:
+        if not isinstance(op, QnnOp) or not is_fixed(op.result) or op.name == "qnn.softmax":
+            continue
+        if op.regions:
+            op.settle()
+            _narrow_block(op.regions[0].block, bounds)
+            op.settle()
+        else:
+            _narrow(op, bounds[op.result])
 
 
 @dataclass(frozen=True)

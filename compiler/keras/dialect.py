@@ -47,9 +47,8 @@ def normalised(name: str, class_name: str, config: Mapping[str, Any]) -> dict[st
 def renamed_activation(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The config of a layer of Keras 3, whose hard_sigmoid is steeper than that of Keras 2."""
     config = _with_inner(config, lambda _, own: renamed_activation(own))
-    if config.get("activation") != "hard_sigmoid":
-        return config
-    return {**config, "activation": HARD_SIGMOID_OF_KERAS_3}
+    named = [k for k in ("activation", "recurrent_activation") if config.get(k) == "hard_sigmoid"]
+    return {**config, **dict.fromkeys(named, HARD_SIGMOID_OF_KERAS_3)}
 
 
 def innermost(class_name: str, config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

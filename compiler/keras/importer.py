@@ -29,6 +29,7 @@ from calocc.compiler.keras.layers import (
     normalisation,
     quantized,
     rectifiers,
+    recurrent,
     structure,
     time_distributed,
 )
@@ -59,6 +60,7 @@ BUILT_IN = (
     movement,
     normalisation,
     quantized,
+    recurrent,
     rectifiers,
     structure,
     time_distributed,

@@ -241,6 +241,11 @@ def _einsum(config: Mapping[str, Any]) -> Variables:
     return {"vars": ("kernel",) if config.get("bias_axes") is None else ("kernel", "bias")}
 
 
+def _cell(config: Mapping[str, Any]) -> Variables:
+    own = ("kernel", "recurrent_kernel", *_if(config, "use_bias", "bias"))
+    return {"cell/vars": own}
+
+
 _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], Variables]] = {
     **dict.fromkeys(
         ("Dense", "QDense", "Conv1D", "QConv1D", "Conv2D", "QConv2D", "Conv2DTranspose"),
@@ -259,5 +264,6 @@ _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], Variables]] = {
     "PReLU": lambda config: {"vars": ("alpha",)},
     "EinsumDense": _einsum,
     "TimeDistributed": _wrapped,
+    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "QSimpleRNN", "QLSTM", "QGRU"), _cell),
 }
 """What real files of tf_keras 2.20, Keras 3.15 and QKeras 0.9 hold."""

@@ -140,6 +140,11 @@ class WeightedOp(ProcessOp, ABC):
         """Vectors of results per event."""
         return prod(self.result.type.shape[:-1])
 
+    def products(self) -> Sequence[tuple[int, int]]:
+        """Weights times elements."""
+        width = self.weight_type.format.width + stream_of(self.x).format.width
+        return [(width, self.accumulator.width)]
+
     @property
     def product_frac(self) -> int:
         """Fraction bits of a product."""
@@ -364,16 +369,17 @@ def signed_width(format: Format) -> int:
 
 
 def epilogue_resources(epilogue: Region, lanes: int) -> Resources:
-    """The scalar ops of an epilogue, once per lane; constants multiply in DSPs."""
+    """The scalar ops of an epilogue, once per lane."""
     body, _ = epilogue_ops(epilogue)
     total = Resources()
     for op in body:
-        widths = tuple(format_of(o).width for o in op.operands)
-        total = total + _scalar_resources(op, widths)
+        total = total + scalar_resources(op)
     return total.scaled(lanes)
 
 
-def _scalar_resources(op: ScalarOp, widths: tuple[int, ...]) -> Resources:
+def scalar_resources(op: ScalarOp) -> Resources:
+    """One scalar op; constants multiply in DSPs."""
+    widths = tuple(format_of(o).width for o in op.operands)
     if isinstance(op, ThresholdOp):
         return resources.steps(op.thresholds.shape[-1], widths[0])
     if isinstance(op, LookupOp):

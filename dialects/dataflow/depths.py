@@ -44,6 +44,11 @@ def matvec(simd: int, epilogue: int = EPILOGUE) -> int:
     return STREAM + MULTIPLY + (simd - 1).bit_length() + 1 + epilogue
 
 
+def recurrent(simd: int, epilogue: int) -> int:
+    """A matvec whose sums go through `epilogue` stages to a memory; entering the next loop."""
+    return matvec(simd, epilogue) + MEMORY + 1
+
+
 def reduction(epilogue: int = EPILOGUE) -> int:
     """Read and write back the partial results of a pixel (a small memory), then the epilogue."""
     return STREAM + MEMORY + epilogue

@@ -6,6 +6,8 @@ from xdsl.ir import Dialect
 
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp, SoftmaxOp
 from calocc.dialects.dataflow.depthwise import DepthwiseOp
+from calocc.dialects.dataflow.recurrent import DotOp, NextOp, RecurrentOp
+from calocc.dialects.dataflow.reverse import ReverseOp
 from calocc.dialects.dataflow.routing import (
     BufferOp,
     ConcatOp,
@@ -25,13 +27,17 @@ DATAFLOW = Dialect(
         BufferOp,
         ConcatOp,
         DepthwiseOp,
+        DotOp,
         ForkOp,
         LanesOp,
         MapOp,
         MatvecOp,
+        NextOp,
         PadOp,
+        RecurrentOp,
         ReduceOp,
         ReshapeOp,
+        ReverseOp,
         SliceOp,
         SoftmaxOp,
         UpsampleOp,

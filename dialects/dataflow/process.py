@@ -33,10 +33,14 @@ Mantissas = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Folding:
-    """Elements per beat that a process takes at each input and gives at each output."""
+    """Elements per beat that a process takes at each input and gives at each output.
+
+    `simd` are the products per sum and cycle of a process whose lanes do not tell.
+    """
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    simd: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,9 @@ class DataflowOp(IRDLOperation, ABC):
         width converter.
         """
 
+    def fold_inside(self, folding: Folding) -> None:
+        """Take what a folding says besides the lanes."""
+
 
 class ProcessOp(DataflowOp, ABC):
     """A process: one flattened loop, one iteration per cycle."""
@@ -105,6 +112,10 @@ class ProcessOp(DataflowOp, ABC):
     @abstractmethod
     def resources(self) -> Resources:
         """An estimate of what the process occupies."""
+
+    def products(self) -> Sequence[tuple[int, int]]:
+        """Bits of the products that are summed, and of their sums."""
+        return ()
 
     def registers(self) -> int:
         """The most elements along an axis of an array that is kept in registers."""

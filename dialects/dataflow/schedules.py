@@ -307,3 +307,25 @@ def softmax(rows: int, length: int, depth: int | None = None) -> Schedule:
         3 * rows * length,
         depths.softmax() if depth is None else depth,
     )
+
+
+def recurrent(
+    steps: int, units: int, simd: int, pe: int, phases: int, sequences: bool, drain: int
+) -> Schedule:
+    """Per step and phase: for fold of `pe` units, for fold of `simd` of the units before.
+
+    A phase waits `drain` cycles for the pipeline of the one before, whose results it multiplies.
+    Gates are read at the end of each output fold of the first phase; outputs leave at that of the
+    last phase, of every step with `sequences`, else of the last.
+    """
+    output_folds, input_folds = _divide(units, pe, "pe"), _divide(units, simd, "simd")
+    phase = output_folds * input_folds + drain
+    ends = _arange(output_folds, start=input_folds - 1, step=input_folds)
+    starts = _arange(steps, step=phases * phase)
+    last = starts if sequences else starts[-1:]
+    return Schedule(
+        (np.add.outer(starts, ends).ravel(),),
+        (np.add.outer(last + (phases - 1) * phase, ends).ravel(),),
+        steps * phases * phase - drain,
+        drain,
+    )

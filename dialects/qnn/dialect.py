@@ -25,6 +25,8 @@ from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
 from calocc.dialects.qnn.pool import PoolingAttr, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp, QuantizerAttr
+from calocc.dialects.qnn.recurrent import RecurrentOp, YieldOp
+from calocc.dialects.qnn.reverse import ReverseOp
 from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.softmax import SoftmaxOp
 from calocc.dialects.qnn.step import LookupOp, ThresholdOp
@@ -51,14 +53,17 @@ QNN = Dialect(
         PadOp,
         PoolOp,
         QuantizeOp,
+        RecurrentOp,
         ReluOp,
         ReshapeOp,
+        ReverseOp,
         SliceOp,
         SoftmaxOp,
         SubtractOp,
         ThresholdOp,
         TransposeOp,
         UpsampleOp,
+        YieldOp,
     ],
     [PoolingAttr, QuantizerAttr],
 )

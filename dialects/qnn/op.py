@@ -118,6 +118,13 @@ class QnnOp(IRDLOperation, ABC):
         """Bounds of the exact results, at the fewest fraction bits that hold them exactly."""
         raise VerifyException(f"{self.name} has no meaning on fixed-point numbers")
 
+    def inner_intervals(self, *args: Interval) -> dict[SSAValue, Interval]:
+        """Bounds of the values in the op's region, if it has one."""
+        return {}
+
+    def settle(self) -> None:
+        """After formats around the op have changed: give those in it that follow theirs."""
+
     def require_reals(self) -> None:
         """Raise VerifyException for a layer on fixed-point numbers."""
         if is_fixed(self.result):

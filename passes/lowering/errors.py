@@ -122,6 +122,31 @@ class NoCommonGrid(CaloccError):
 
 
 @dataclass(eq=False)
+class StepNeedsFormat(CaloccError):
+    """A state, or a function in a step, without a number of bits."""
+
+    layer: str
+    part: str
+
+    @property
+    def where(self) -> str:
+        return f"layer {self.layer!r}"
+
+    @property
+    def what(self) -> str:
+        return f"{self.part} is not quantized, so it gains bits with every time step"
+
+    @property
+    def hint(self) -> str:
+        keys = ("state", "activation", "recurrent_activation")
+        settings = " ".join(f"--set {self.layer}.{key}=fixed<W,I>" for key in keys)
+        return (
+            "train with a state_quantizer and quantized activations (quantized_tanh, "
+            f"quantized_sigmoid), or give the formats that the layer leaves open: {settings}"
+        )
+
+
+@dataclass(eq=False)
 class TooManySteps(CaloccError):
     """A function that cannot be computed and is too large to be stored."""
 

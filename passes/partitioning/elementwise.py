@@ -26,7 +26,7 @@ def _elementwise(partition: Partition, op: ElementwiseOp) -> SSAValue:
     arguments: list[SSAValue] = []
     for operand in op.operands:
         if isinstance(operand.owner, ConstantOp):
-            arguments.append(_channel_constant(block, op, operand.owner))
+            arguments.append(channel_constant(block, op, operand.owner))
         else:
             inputs.append(_spread(partition, op, operand))
             type = FixedType.of(format_of(operand))
@@ -63,7 +63,8 @@ def _spread(partition: Partition, op: QnnOp, operand: SSAValue) -> SSAValue:
     return partition.add(ReshapeOp(stream, wanted, op.layer_name))
 
 
-def _channel_constant(block: Block, op: QnnOp, constant: ConstantOp) -> SSAValue:
+def channel_constant(block: Block, op: QnnOp, constant: ConstantOp) -> SSAValue:
+    """A constant of one value, or one per channel, as a scalar constant of a block."""
     values = constant.value.numpy()
     if values.size != 1 and values.size != values.shape[-1]:
         raise NotStreamable(

@@ -22,6 +22,7 @@ from calocc.compiler.ports import main_function, return_op
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
 from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.process import DataflowOp
+from calocc.dialects.dataflow.reverse import ReverseOp
 from calocc.dialects.dataflow.routing import (
     BufferOp,
     ConcatOp,
@@ -44,7 +45,10 @@ Array = NDArray[Any]
 Step = Callable[[dict[SSAValue, Array], int], None]
 """Computes results from operands, with a number of threads."""
 
-MOVERS = (BufferOp, ConcatOp, ForkOp, LanesOp, PadOp, ReshapeOp, SliceOp, UpsampleOp, WindowOp)
+MOVERS = (
+    *(BufferOp, ConcatOp, ForkOp, LanesOp, PadOp, ReshapeOp, ReverseOp, SliceOp, UpsampleOp),
+    WindowOp,
+)
 """Processes whose `evaluate` takes integers of any width."""
 VECTOR, TILE = 16, 3
 """Padding of inputs and outputs of weights, as in `native.cpp`."""

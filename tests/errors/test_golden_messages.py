@@ -76,6 +76,7 @@ SAMPLES: list[CaloccError] = [
     lowering.InputWithoutFormat("image", "no quantizer stands between it and layer 'conv'"),
     lowering.NeedsQuantizer("act", "tanh", "layer 'dense' and layer 'add'"),
     lowering.NoCommonGrid("act", "quantized_ulaw(8,0)"),
+    lowering.StepNeedsFormat("lstm", "a state"),
     lowering.TooManySteps("tanh", 1 << 20, 1 << 16),
     lowering.TooWide("dense"),
     lowering.UnquantizedConstant("dense", 41, None, 24),

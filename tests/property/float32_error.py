@@ -9,7 +9,7 @@ from rounding boundaries, one or more steps on them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import ReturnOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from calocc.compiler.ports import main_function
 from calocc.dialects.fixed import exact
@@ -41,6 +41,7 @@ from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.op import QnnOp
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.recurrent import RecurrentOp, YieldOp
 from calocc.dialects.qnn.softmax import SoftmaxOp
 
 Reals = NDArray[np.float64]
@@ -49,6 +50,8 @@ RELATIVE = 1e-5
 ROUNDING = 2.0**-23
 """Error of a few float32 operations relative to the largest number in them."""
 _FINEST = 40
+_INEXACT = 400
+Mix = Callable[[Reals], Reals]
 _LINEAR = (DenseOp, ConvOp, DepthwiseOp, AddOp, SubtractOp, MultiplyOp, AffineOp)
 
 
@@ -68,21 +71,41 @@ def float32_balls(
     The constants of `folded` layers are results of float32 arithmetic themselves.
     """
     block = main_function(module).body.block
-    balls: dict[SSAValue, Ball] = {
-        argument: _exactly(x.astype(np.float64))
-        for argument, x in zip(block.args, inputs, strict=True)
-    }
+    return _block_balls(block, [_exactly(x.astype(np.float64)) for x in inputs], folded)
+
+
+def _block_balls(block: Block, inputs: Sequence[Ball], folded: Collection[str]) -> list[Ball]:
+    """What the terminator of a block takes."""
+    balls: dict[SSAValue, Ball] = dict(zip(block.args, inputs, strict=True))
     for op in block.ops:
         operands = [balls[o] for o in op.operands]
-        if isinstance(op, ReturnOp):
+        if isinstance(op, ReturnOp | YieldOp):
             return operands
         assert isinstance(op, QnnOp)
+        if isinstance(op, RecurrentOp):
+            balls[op.result] = _repeated(op, operands[0])
+            continue
         (value,) = op.evaluate(*(b.value for b in operands))
         radius = _radius(op, operands, value)
         if isinstance(op, ConstantOp) and op.layer_name in folded:
             radius = RELATIVE * (1 + np.abs(value))
         balls[op.result] = Ball(value, np.broadcast_to(radius, value.shape))
-    raise AssertionError("main has no return")
+    raise AssertionError("the block has no end")
+
+
+def _repeated(op: RecurrentOp, x: Ball) -> Ball:
+    """Step by step, as the op itself runs."""
+    size = (len(x.value), op.steps, op.units, len(op.gates))
+    states = [_exactly(np.zeros((len(x.value), op.units))) for _ in op.states]
+    outputs: list[Ball] = []
+    for step in range(op.steps):
+        values, radii = (a.reshape(size)[:, step] for a in (x.value, x.radius))
+        gates = [Ball(values[..., k], radii[..., k]) for k in range(len(op.gates))]
+        output, *states = _block_balls(op.body.block, [*gates, *states], ())
+        outputs.append(output)
+    if not op.sequences:
+        return outputs[-1]
+    return Ball(*(np.stack([getattr(y, part) for y in outputs], 1) for part in ("value", "radius")))
 
 
 def _exactly(value: Reals) -> Ball:
@@ -106,9 +129,10 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
         return _gated(operands)
     if isinstance(op, FunctionOp):
         reach = operands[0].radius + RELATIVE * (1 + np.abs(operands[0].value))
-        # The slope of the exponential is its value; those of all others are below 2.
-        steepest = np.maximum(value, 1) if op.kind.data == "exponential" else 2.0
-        return 2 * steepest * reach
+        if op.monotone:
+            around = (op.evaluate_real(operands[0].value + r) for r in (reach, -reach))
+            return np.maximum(*(np.abs(y - value) for y in around)) + RELATIVE * np.abs(value)
+        return 4 * reach  # slopes are below 2
     if isinstance(op, SoftmaxOp):
         reach = operands[0].radius + RELATIVE * (1 + np.abs(operands[0].value))
         return reach.max(axis=-1, keepdims=True)
@@ -131,23 +155,44 @@ def _linear(op: QnnOp, operands: Sequence[Ball]) -> Reals:
     plus = exact.ADD.real if isinstance(op, SubtractOp) else op.evaluate_real
     size = plus(*(np.abs(b.value) for b in operands))
     reach = plus(*(np.abs(b.value) + b.radius for b in operands))
-    return (reach - size) * (1 + RELATIVE) + RELATIVE * _unless_exact(operands, size)
+    return (reach - size) * (1 + RELATIVE) + RELATIVE * _unless_exact(operands, size, _mixed(op))
 
 
-def _unless_exact(operands: Sequence[Ball], size: Reals) -> Reals:
-    """`size`, or 0 if all is exact and a multiple of the same power of two that 24 bits hold."""
-    if any(b.radius.any() for b in operands):
-        return size
-    unit = sum(_fraction_bits(b.value) for b in operands)
+def _unless_exact(
+    operands: Sequence[Ball], size: Reals, mixed: Sequence[Mix] | None = None
+) -> Reals:
+    """`size`, or 0 where all is exact and a multiple of a power of two that 24 bits hold.
+
+    `mixed[k]` brings the fraction bits of operand k together that one result depends on; without
+    it all operands are element-wise.
+    """
+    unit: Any = 0
+    for k, ball in enumerate(operands):
+        bits = np.where(ball.radius > 0, _INEXACT, _fraction_bits(ball.value))
+        unit = unit + (mixed[k](bits) if mixed else bits)
     return np.where(size * 2.0**unit < 2**24, 0.0, size)
 
 
-def _fraction_bits(x: Reals) -> int:
-    """The least number of fraction bits that all values have; `_FINEST` for too many."""
-    for bits in range(_FINEST):
-        if not np.any(np.mod(x * 2.0**bits, 1.0)):
-            return bits
-    return _FINEST
+def _of_row(bits: Reals) -> Reals:
+    return bits.max(axis=-1, keepdims=True)
+
+
+def _of_all(bits: Reals) -> Reals:
+    return bits.max(keepdims=False, initial=0)
+
+
+def _mixed(op: QnnOp) -> Sequence[Mix] | None:
+    if isinstance(op, DenseOp):
+        return _of_row, _of_all
+    return (_of_all, _of_all) if isinstance(op, ConvOp | DepthwiseOp | PoolOp) else None
+
+
+def _fraction_bits(x: Reals) -> Reals:
+    """The least number of fraction bits that each value has; `_FINEST` for too many."""
+    bits = np.full(x.shape, _FINEST, np.float64)
+    for count in reversed(range(_FINEST)):
+        bits[np.mod(x * 2.0**count, 1.0) == 0] = count
+    return bits
 
 
 def _normalised(op: BatchNormOp, operands: Sequence[Ball]) -> Reals:
@@ -175,12 +220,14 @@ def _quantized(op: QuantizeOp, x: Ball, value: Reals) -> Any:
         return _fitted(op, x, value)
     # x + (xq - x) in float32, which is how QKeras returns xq, rounds unless x has few bits.
     largest = np.maximum(np.abs(x.value), np.abs(value))
-    detour = ROUNDING * _unless_exact([x, _exactly(value[:1])], largest)
+    detour = ROUNDING * _unless_exact([x, _exactly(value)], largest)
     short = (np.mod(x.value * 2.0**10, 1.0) == 0) & (np.abs(x.value) < 2.0**10)
     reach = x.radius + ROUNDING * np.where(short, 0.0, np.abs(x.value) + 1)
     low, high = quantizer(x.value - reach), quantizer(x.value + reach)
     if quantizer.rule is None:
-        detour = detour + ROUNDING * np.maximum(np.abs(value), 1)
+        size = np.maximum(np.abs(value), 1)
+        powers = quantizer.NAME.endswith("po2")  # which float32 may compute inexactly
+        detour = detour + ROUNDING * (size if powers else _unless_exact([x, _exactly(value)], size))
     return np.maximum(np.abs(high - value), np.abs(value - low)) + detour
 
 
@@ -189,7 +236,8 @@ def _fitted(op: QuantizeOp, x: Ball, value: Reals) -> Any:
     assert op.quantizer is not None
     levels, scale = op.quantizer.quantizer.decompose(x.value)
     steps = np.divide(x.value, scale, out=np.zeros_like(value), where=scale != 0)
-    reach = RELATIVE * (1 + np.abs(steps))
+    reach = RELATIVE * _unless_exact([x, _exactly(steps)], 1 + np.abs(steps))
     flips = np.floor(np.abs(steps) + reach + 0.5) != np.floor(np.abs(steps) - reach + 0.5)
     inside = np.abs(steps) < np.abs(levels).max() + 0.5
-    return np.abs(scale) * (flips & inside) + RELATIVE * np.abs(value)
+    inexact = _unless_exact([x, _exactly(value)], np.abs(value))
+    return np.abs(scale) * (flips & inside) + RELATIVE * inexact

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,10 @@ class Spec:
     rank: int
     """Axes of its operand besides the batch."""
     operands: int = 1
+    formats: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Those that the user has to give, by tensor."""
+    coarse: bool = False
+    """Whether to compare it on numbers of few bits only, since it hands back what it rounds."""
 
     def layer(self, name: str) -> Any:
         """A new Keras layer; an argument that is a Spec is the layer that it wraps."""
@@ -397,6 +401,17 @@ class Branches:
     specs: Mapping[str, Spec]
     seed: int
 
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The formats that the user has to give, as on the command line."""
+        layers = self.specs.items()
+        return tuple(f"{n}.{k}={text}" for n, s in layers for k, text in s.formats.items())
+
+    @property
+    def coarse(self) -> bool:
+        """Whether weights and inputs have few bits."""
+        return any(spec.coarse for spec in self.specs.values())
+
     def build(
         self, front: str | None = None, behind: Mapping[str, str | None] | None = None
     ) -> Any:
@@ -415,7 +430,7 @@ class Branches:
                 y = qkeras.QActivation(quantizer, name=f"{name}_behind")(y)
             outputs.append(y)
         model = keras.Model(inputs, outputs)
-        randomize(model, self.seed, fine=front is None)
+        randomize(model, self.seed, fine=front is None and not self.coarse)
         return model
 
     def inputs(self, events: int = 4) -> list[Floats]:
@@ -423,7 +438,8 @@ class Branches:
         random = np.random.default_rng(self.seed + 1)
         arrays = [random.normal(0, 2, (events, *s)) for s in self.shapes.values()]
         for array in arrays:
-            array.flat[::5] = np.rint(array.flat[::5] * 4) / 4
+            few = slice(None) if self.coarse else slice(None, None, 5)
+            array.flat[few] = np.rint(array.flat[few] * 4) / 4
         return [a.astype(np.float32) for a in arrays]
 
 

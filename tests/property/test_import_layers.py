@@ -21,8 +21,9 @@ import calocc
 from calocc.compiler.design import Design
 from calocc.compiler.keras.importer import import_model
 from calocc.compiler.keras.layers import deepcalo
-from calocc.compiler.keras.layers.registry import IMPORTERS
+from calocc.compiler.keras.layers.registry import IMPORTERS, Overrides
 from calocc.compiler.pipeline import Runner, new_context
+from calocc.compiler.settings import parse_settings
 from calocc.runtime.emulator import execute
 from calocc.runtime.reference import predict
 
@@ -111,8 +112,8 @@ def test_compiled_layers_are_exact(group: str, data: st.DataObject) -> None:
     model = drawn.build(FRONT, behind)
     inputs = dict(zip(drawn.shapes, drawn.inputs(8), strict=True))
     with saved(model) as path:
-        reals = reference(path, [x.astype(np.float64) for x in inputs.values()])
-        slow, fast = (calocc.compile(path, opt_level=level) for level in (0, 2))
+        reals = reference(path, [x.astype(np.float64) for x in inputs.values()], drawn.settings)
+        slow, fast = (calocc.compile(path, level, settings=drawn.settings) for level in (0, 2))
     comparable = [name for name, spec in drawn.specs.items() if not has_softmax(spec)]
     proved = [name for name in comparable if is_proved(slow, name)]
     results = zip(drawn.specs, reals, outputs(slow, inputs), outputs(fast, inputs), strict=True)
@@ -129,9 +130,9 @@ def has_softmax(spec: Spec) -> bool:
     return "softmax" in (inner.class_name.lower(), inner.arguments.get("activation"))
 
 
-def reference(path: Path, inputs: Sequence[Any]) -> list[Any]:
+def reference(path: Path, inputs: Sequence[Any], given: tuple[str, ...] = ()) -> list[Any]:
     """float64 with the scales of kernels behind the sums, where they round no zero away."""
-    module = import_model(path)
+    module = import_model(path, Overrides(parse_settings(given).formats))
     as_imported = execute(module, inputs)
     Runner(new_context(), {}).run(module, "fold-batch-norm,factor-scales")
     results = execute(module, inputs)

@@ -245,6 +245,28 @@ def test_softmax(rows: int, length: int) -> None:
     assert_runs_as(schedules.softmax(rows, length), loop)
 
 
+@given(few, few, few, few, st.integers(1, 2), st.booleans(), st.integers(0, 9))
+def test_recurrent(
+    steps: int, folds: int, simd: int, pe: int, phases: int, sequences: bool, drain: int
+) -> None:
+    units = folds * simd * pe
+    loop = Recorder.of(1, 1)
+    for step in range(steps):
+        for phase in range(phases):
+            for _ in range(units // pe):
+                for sf in range(units // simd):
+                    ends = sf == units // simd - 1
+                    if ends and phase == 0:
+                        loop.read()
+                    if ends and phase == phases - 1 and (sequences or step == steps - 1):
+                        loop.write()
+                    loop.end()
+            if (step, phase) != (steps - 1, phases - 1):
+                loop.trips += drain
+    schedule = schedules.recurrent(steps, units, simd, pe, phases, sequences, drain)
+    assert_runs_as(schedule, loop)
+
+
 UNEVEN: dict[str, Callable[[], Schedule]] = {
     "simd=4 does not divide 6": lambda: schedules.matvec(1, 6, 4, 4, 1),
     "pe=3 does not divide 4": lambda: schedules.matvec(1, 6, 4, 2, 3),

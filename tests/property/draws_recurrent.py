@@ -1,0 +1,71 @@
+"""How to draw recurrent layers."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from hypothesis import strategies as st
+from keras_layers import BIASES, DYADIC_KERNELS, Spec, drawn, pick, size
+
+qrecurrent: Any = importlib.import_module("qkeras.qrecurrent")
+# QKeras 0.9 asks for functions that TensorFlow has moved.
+qrecurrent.nest.is_sequence = qrecurrent.nest.is_nested
+qrecurrent.array_ops.unstack = qrecurrent.tf.unstack
+
+KERNELS = tuple(k for k in DYADIC_KERNELS if "po2(" not in k)
+STATES = ("quantized_bits(6,1,alpha=1)", "quantized_bits(4,0,1,alpha=1)", "quantized_tanh(5)")
+CANDIDATES = ("quantized_tanh(5)", "quantized_bits(4,0,alpha=1)", "quantized_tanh(6,symmetric=1)")
+GATES = ("quantized_sigmoid(4)", "quantized_bits(4,1,keep_negative=0,alpha=1)", "hard_sigmoid")
+
+
+def _flags(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    keys = ["use_bias", "go_backwards", "return_sequences"]
+    if "GRU" in name:
+        keys.append("reset_after")
+    return {"units": size(draw, 4), **{key: draw(st.booleans()) for key in keys}}
+
+
+def _plain(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    arguments = {"activation": pick(draw, "tanh", "softsign", "sigmoid")}
+    if name != "SimpleRNN":
+        arguments["recurrent_activation"] = pick(draw, "sigmoid", "hard_sigmoid")
+    return arguments
+
+
+def _quantizers(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    arguments = {
+        "kernel_quantizer": pick(draw, *KERNELS),
+        "recurrent_quantizer": pick(draw, *KERNELS),
+        "state_quantizer": pick(draw, *STATES),
+        "activation": pick(draw, *CANDIDATES),
+    }
+    if name != "QSimpleRNN":
+        arguments["recurrent_activation"] = pick(draw, *GATES)
+    return arguments
+
+
+def arguments_of(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    """What a recurrent layer is made with."""
+    flags = _flags(draw, name)
+    if not name.startswith("Q"):
+        return {**flags, **_plain(draw, name)}
+    if flags["use_bias"]:  # or else QKeras would quantize None
+        flags["bias_quantizer"] = pick(draw, None, *BIASES[:2])
+    return {**flags, **_quantizers(draw, name)}
+
+
+FORMATS = {"activation": "fixed<6,1>", "recurrent_activation": "ufixed<5,0>", "state": "fixed<6,2>"}
+"""What layers of Keras leave open."""
+
+
+@drawn("recurrent", "SimpleRNN", "LSTM", "GRU")
+def _recurrent(draw: st.DrawFn, name: str) -> Spec:
+    arguments = arguments_of(draw, name)
+    formats = {k: v for k, v in FORMATS.items() if k == "state" or k in arguments}
+    return Spec(name, arguments, 2, formats=formats)
+
+
+@drawn("quantized recurrent", "QSimpleRNN", "QLSTM", "QGRU")
+def _quantized_recurrent(draw: st.DrawFn, name: str) -> Spec:
+    return Spec(name, arguments_of(draw, name), 2, coarse=True)
