@@ -39,7 +39,7 @@ class ReverseOp(UniformRelayOp):
 
     def schedule(self) -> Schedule:
         """All in, then all out."""
-        return schedules.buffer(self.result.type.beats)
+        return schedules.buffer(1, self.result.type.beats)
 
     def trips(self, lanes: int) -> int:
         """Every beat comes and goes."""
