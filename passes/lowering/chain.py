@@ -17,11 +17,17 @@ from calocc.dialects.fixed.arithmetic import from_real, quantize, to_real
 from calocc.dialects.fixed.exact import AFFINE, GATE, IS_ZERO, LEAKY_RELU
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.fixed.steps import Function
+from calocc.dialects.fixed.types import MAX_WIDTH
 from calocc.dialects.qnn.elementwise import ExactElementwiseOp
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import Quantizer
-from calocc.passes.lowering.constants import FixedConstant, frac_for_bits, round_to_frac
+from calocc.passes.lowering.constants import (
+    FLOAT64_BITS,
+    FixedConstant,
+    frac_for_bits,
+    round_to_frac,
+)
 
 Mantissas = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -120,12 +126,18 @@ class Chain:
     def check_width(
         self, constants: Sequence[tuple[FixedConstant, ...]], lo: Mantissas, hi: Mantissas
     ) -> None:
-        """Raise OverflowError if a stage on operands from `lo` to `hi` needs too many bits."""
+        """Raise OverflowError if a stage on operands from `lo` to `hi` needs too many bits.
+
+        A constant is written as a float64, a result stands in int64.
+        """
         bounds = Interval(lo, hi, self.frac)
         for stage, own in zip(self.stages, constants, strict=True):
             assert isinstance(stage.op, ExactElementwiseOp)
             fixed = (Interval.constant(c.mantissas, c.frac) for c in own)
             bounds = stage.op.FUNCTION.interval(bounds, *fixed)
+            widest = max(c.format.width - c.format.signed for c in own) if own else 0
+            if widest > FLOAT64_BITS or bounds.format().width > MAX_WIDTH:
+                raise OverflowError("a chain needs too many bits")
 
     def with_constants(self, constants: Sequence[tuple[FixedConstant, ...]]) -> Function:
         """The fixed-point chain with these constants, as a function of mantissas."""

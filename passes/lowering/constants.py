@@ -13,6 +13,9 @@ from calocc.dialects.fixed.format import Format
 Mantissas = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
+FLOAT64_BITS = 53
+"""Significant bits of a float64: the widest constant that generated code can hold."""
+
 FLOAT32_BITS = 24
 """Significant bits of a float32: the widest constant that is taken as it is."""
 

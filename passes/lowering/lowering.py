@@ -19,7 +19,12 @@ from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.fixed.types import MAX_WIDTH
 from calocc.dialects.qnn.constant import ConstantOp
-from calocc.dialects.qnn.elementwise import ElementwiseOp, ExactElementwiseOp, MultiplyOp
+from calocc.dialects.qnn.elementwise import (
+    ElementwiseOp,
+    ExactElementwiseOp,
+    GateOp,
+    MultiplyOp,
+)
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, shape_of
 from calocc.dialects.qnn.quantize import QuantizeOp
@@ -154,10 +159,13 @@ class Lowering:
             return op.quantizer.quantizer.rule is not None
         if isinstance(op, FunctionOp):
             return False
+        if not isinstance(op, ElementwiseOp):
+            return True
         constants = [o for o in op.operands if self.is_constant(o)]
-        return not isinstance(op, ElementwiseOp) or all(
-            exact_width(self.constant_values(c)) <= FLOAT32_BITS for c in constants
-        )
+        widths = [exact_width(self.constant_values(c)) for c in constants]
+        # A gate multiplies its threshold with its slope.
+        widest = sum(widths) if isinstance(op, GateOp) else max(widths, default=0)
+        return widest <= FLOAT32_BITS
 
     def exact(self, op: QnnOp) -> None:
         """Lower one op on exact operands."""

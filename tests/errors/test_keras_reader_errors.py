@@ -365,8 +365,8 @@ FILES: dict[str, Callable[[Path], Path | None]] = {
     "archive-no-layers": archive(weights=weights_file({})),
     "archive-missing-bias": stored(dense_vars_0=[[1.0]]),
     "archive-unknown-class": archive(
-        functional(X, entry("y", "GRU", FROM_X)),
-        weights_file({**INPUT_ALONE, "layers/gru/cell/vars/0": [1.0]}),
+        functional(X, entry("y", "Mystery", FROM_X)),
+        weights_file({**INPUT_ALONE, "layers/mystery/cell/vars/0": [1.0]}),
     ),
     "archive-deep-groups": stored(**{"dense" + "_a" * 9: [1.0]}),
     "architecture-only": architecture(),

@@ -12,7 +12,14 @@ from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.activation import activate
-from calocc.compiler.keras.layers.axes import behind_batch, reordered, reshaped, to_end, to_front
+from calocc.compiler.keras.layers.axes import (
+    behind_batch,
+    reordered,
+    reshaped,
+    to_end,
+    to_front,
+    with_parameters,
+)
 from calocc.compiler.keras.layers.registry import (
     Builder,
     keras_layer,
@@ -123,8 +130,10 @@ def _biased(builder: Builder, config: LayerConfig, y: SSAValue) -> SSAValue:
     bias = config.layer.weight("bias")
     if not axes or bias.ndim > len(shape_of(y)):
         raise refused(config, f"bias_axes={axes!r} does not fit its bias", "save the model again")
-    offset = builder.weight(config, "bias", bias, None)
-    return builder.add(config, AddOp((y, offset), layer=config.layer.name))
+    bias = bias.reshape((1,) * (len(shape_of(y)) - bias.ndim) + bias.shape)
+    return with_parameters(
+        builder, config, y, [bias], lambda *args: AddOp(args, layer=config.layer.name)
+    )
 
 
 @keras_layer("Dot")
