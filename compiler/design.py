@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -16,15 +17,20 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError, VerifyException
 
+from calocc.compiler.calibration.calibrate import Calibrated, calibrate_model
+from calocc.compiler.calibration.formats import Criterion
+from calocc.compiler.calibration.request import Request
 from calocc.compiler.data import Inputs, arrays_for, to_mantissas, to_reals
-from calocc.compiler.devices import load_device
+from calocc.compiler.devices import Device, load_device
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import (
     Arrays,
     calibration_arrays,
     declare_inputs,
+    has_all_inputs,
     load_arrays,
     parse_format,
+    quantize_inputs,
 )
 from calocc.compiler.keras.importer import import_model, module_of
 from calocc.compiler.keras.layers.registry import Overrides
@@ -68,6 +74,8 @@ class Options:
     settings: tuple[str, ...] = ()
     weights: Path | None = None
     """The weights of a model that is given as a JSON architecture."""
+    request: Request = field(default_factory=Request)
+    """What calibration has to reach where the model has real numbers."""
 
 
 @dataclass(eq=False)
@@ -191,20 +199,34 @@ def compile(
     calibrate: str | Path | Arrays | None = None,
     settings: tuple[str, ...] = (),
     weights: str | Path | None = None,
+    accuracy: float | None = None,
+    weights_bits: int | None = None,
+    activations_bits: int | None = None,
+    criterion: str = Criterion.SQUARE,
 ) -> Design:
     """Compile a Keras model: a `.h5` or `.keras` file, a JSON architecture with a file of
     `weights`, or a model of tf_keras or QKeras in memory.
 
     `inputs` declares formats of inputs (`{"image": "fixed<16,6>"}`) that the model does not
     quantize itself, `calibrate` finds them from data (a `.npz` path or arrays by input name),
-    `settings` are `layer.key=value` as on the command line. Raises CaloccError.
+    `settings` are `layer.key=value` as on the command line. Of a model that computes with real
+    numbers, calibration also finds the bits of weights and activations with which the relative
+    error of each output (root mean square) stays below `accuracy`, 0.01 if nothing is given;
+    `criterion` (range, percentile or mse) chooses formats. Raises CaloccError.
     """
     file = None if weights is None else Path(weights)
-    options = Options(opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file)
+    request = Request.of(accuracy, weights_bits, activations_bits, criterion)
+    options = Options(
+        opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file, request
+    )
     if isinstance(model, str | Path):
         return Compilation(Path(model), options).design()
     read = read_live(model, file)
     return Compilation(Path(read.name), options, model=read).design()
+
+
+def _in_silence(text: str) -> None:
+    """Progress that no one wants to see."""
 
 
 @dataclass
@@ -217,35 +239,52 @@ class Compilation:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     model: KerasModel | None = None
     """A model that has been read already; `path` is then its name."""
+    progress: Callable[[str], None] = field(default=_in_silence)
+    """Told what calibration has found so far."""
     _exactness: list[Json] = field(default_factory=list[Json])
     _ranges: list[Json] = field(default_factory=list[Json])
+    _calibrated: Calibrated | None = None
 
     def stage(self, name: str) -> ModuleOp:
         """The module at the end of one of `STAGES`."""
         if self.options.opt_level not in DATAFLOW:
             raise NoSuchLevel(self.options.opt_level)
-        settings = parse_settings(self.options.settings, self.options.opt_level)
-        module = self._import(settings)
+        module = self._calibrate(self._import())
+        return module if name == "qnn" else self._lower(module, name)
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return parse_settings(self.options.settings, self.options.opt_level)
+
+    def _lower(self, module: ModuleOp, name: str) -> ModuleOp:
+        """From reals to integers, and to a network of processes if asked for."""
         runner = Runner(new_context(), self.seconds, self.watch)
-        if name == "qnn":
-            return module
         runner.run(module, NUMERICS)
         self._exactness = exactness(module)
         runner.run(module, SIMPLIFY[self.options.opt_level])
         if name == "fixed":
             return module
-        balance = Balance(target=self.options.target, pins=settings.pins).spec()
+        balance = Balance(target=self.options.target, pins=self._settings.pins).spec()
         runner.run(module, DATAFLOW[self.options.opt_level].format(balance=balance))
         return module
 
     def design(self) -> Design:
         """The finished design and its report."""
-        options = self.options
-        device = load_device(options.target)
+        device = load_device(self.options.target)
         started = perf_counter()
-        module = self.stage("dataflow")
-        facts = design_report(module, device, options.clock_mhz)
+        design = self._reported(self.stage("dataflow"), device)
+        while (calibrated := self._calibrated) is not None:
+            design.report["calibration"] = calibrated.measured(design.predict)
+            if calibrated.is_accurate:
+                break
+            design = self._reported(self._lower(calibrated.refined(), "dataflow"), device)
         self.seconds["total"] = perf_counter() - started
+        return design
+
+    def _reported(self, module: ModuleOp, device: Device) -> Design:
+        """A design with what is known about it."""
+        options = self.options
+        facts = design_report(module, device, options.clock_mhz)
         head = {
             "model": self.path.name,
             "target": options.target,
@@ -253,28 +292,44 @@ class Compilation:
             "clock_mhz": options.clock_mhz,
             "opt_level": options.opt_level,
         }
-        known = {"exactness": self._exactness, "ranges": self._ranges}
+        known: Json = {"exactness": self._exactness, "ranges": self._ranges, "calibration": None}
         report = {**head, **facts, **known, "seconds": self.seconds}
         return Design(identifier(self.path.stem), module, report)
 
-    def _import(self, settings: Settings) -> ModuleOp:
+    def _import(self) -> ModuleOp:
+        """The model on reals, with the formats that the user gives by hand."""
         started = perf_counter()
-        overrides = Overrides(settings.formats)
+        overrides = Overrides(self._settings.formats)
         if self.model is None:
             module = import_model(self.path, overrides, self.options.weights)
         else:
             module = module_of(self.model, overrides)
-        calibrate = self.options.calibrate
-        source = str(calibrate) if isinstance(calibrate, str | Path) else "calibration data"
-        data = load_arrays(Path(calibrate)) if isinstance(calibrate, str | Path) else calibrate
         declared = {
             name: parse_format(f"option --input {name}", f) if isinstance(f, str) else f
             for name, f in self.options.inputs.items()
         }
-        declare_inputs(module, declared, data, source)
-        if data is not None and (arrays := calibration_arrays(module, data, source)):
-            self._ranges = observed_ranges(module, arrays)
+        declare_inputs(module, declared)
         self.seconds["import"] = perf_counter() - started
+        return module
+
+    def _calibrate(self, module: ModuleOp) -> ModuleOp:
+        """Formats from data, where there are data; the ranges that quantizers meet."""
+        options = self.options
+        if options.calibrate is None:
+            options.request.require_nothing()
+            return module
+        started = perf_counter()
+        data, source = options.calibrate, "calibration data"
+        if isinstance(data, str | Path):
+            data, source = load_arrays(Path(data)), str(data)
+        self._calibrated = calibrate_model(module, data, source, options.request, self.progress)
+        if self._calibrated is not None:
+            module = self._calibrated.module
+        else:
+            quantize_inputs(module, data, source)
+        if has_all_inputs(module, data):
+            self._ranges = observed_ranges(module, calibration_arrays(module, data, source))
+        self.seconds["calibrate"] = perf_counter() - started
         return module
 
 

@@ -174,41 +174,36 @@ def calibrated(values: NDArray[Any]) -> Format:
     return Format(signed, CALIBRATED_WIDTH, max(integer, -CALIBRATED_WIDTH) + signed)
 
 
-def declare_inputs(
-    module: ModuleOp, formats: Mapping[str, Format], calibration: Arrays | None, source: str
-) -> None:
-    """Quantize inputs right behind the port: to the declared formats, or to what the data need.
-
-    The model's own quantizers stay; an input that has one at once needs neither.
-    """
+def declare_inputs(module: ModuleOp, formats: Mapping[str, Format]) -> None:
+    """Quantize inputs right behind the port to the declared formats."""
     known = tuple(p.name for p in input_ports(module))
     for name, format in formats.items():
         if name not in known:
             raise UnknownInput(f"option --input {name}", name, known)
         _usable(f"option --input {name}", format)
     for index, port in enumerate(input_ports(module)):
-        format = formats.get(port.name) or _from_data(module, index, port, calibration, source)
-        if format is not None:
-            _quantize(module, index, port, format)
+        if port.name in formats:
+            _quantize(module, index, port, formats[port.name])
 
 
-def _from_data(
-    module: ModuleOp, index: int, port: Port, calibration: Arrays | None, source: str
-) -> Format | None:
-    argument = main_function(module).args[index]
-    quantized = all(isinstance(u.operation, QuantizeOp) for u in argument.uses)
-    if calibration is None or quantized:
-        return None
-    return calibrated(_events(port, calibration, source))
+def quantize_inputs(module: ModuleOp, calibration: Arrays, source: str) -> None:
+    """Quantize the inputs that are not quantized at once to what the data need."""
+    for index, port in enumerate(input_ports(module)):
+        uses = main_function(module).args[index].uses
+        if not all(isinstance(use.operation, QuantizeOp) for use in uses):
+            _quantize(module, index, port, calibrated(_events(port, calibration, source)))
+
+
+def has_all_inputs(module: ModuleOp, calibration: Arrays) -> bool:
+    """Whether the data have an array for every input."""
+    return all(port.name in calibration for port in input_ports(module))
 
 
 def calibration_arrays(
     module: ModuleOp, calibration: Arrays, source: str
 ) -> list[NDArray[np.float64]]:
-    """The events of every input, or nothing if the data lack an input; raise BadData."""
+    """The events of every input; raise BadData."""
     ports = input_ports(module)
-    if any(port.name not in calibration for port in ports):
-        return []
     arrays = [_events(port, calibration, source).astype(np.float64) for port in ports]
     if len({len(array) for array in arrays}) > 1:
         raise BadData(source, "its arrays have different numbers of events")

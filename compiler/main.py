@@ -15,6 +15,8 @@ from rich.table import Table
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from calocc.compiler.calibration.formats import Criterion
+from calocc.compiler.calibration.request import Request
 from calocc.compiler.design import STAGES, Compilation, Options
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadFormat
@@ -47,8 +49,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--calibrate",
         metavar="X.npz",
         type=Path,
-        help="formats of inputs from data, and what quantizers clip",
+        help="formats from typical inputs, and what quantizers clip",
     )
+    add("--accuracy", metavar="ERROR", type=float,
+        help="relative error that formats of a float model may cause (default 0.01)")  # fmt: skip
+    add("--weights-bits", metavar="N", type=int, help="bits of weights of a float model")
+    add("--activations-bits", metavar="N", type=int, help="bits of its activations")
+    add("--criterion", choices=list(Criterion), default=Criterion.SQUARE,
+        help="how the formats of a float model are chosen (default %(default)s)")  # fmt: skip
     add("--set", metavar="LAYER.KEY=VALUE", action="append", default=[], dest="settings",
         help="kernel, bias, output (a format), pe or simd (a number) of a layer")  # fmt: skip
     add("--emit", choices=[*STAGES, "hls"], default="hls",
@@ -90,6 +98,12 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.calibrate,
         tuple(arguments.settings),
         arguments.weights,
+        Request.of(
+            arguments.accuracy,
+            arguments.weights_bits,
+            arguments.activations_bits,
+            arguments.criterion,
+        ),
     )
     watch = _show_ir if arguments.print_ir_after_all else None
     compilation = Compilation(arguments.model, options, watch)
@@ -113,7 +127,9 @@ def _formats(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 def _compile(arguments: argparse.Namespace, compilation: Compilation) -> None:
     console = Console(stderr=arguments.json)
     directory = arguments.output or Path(f"{arguments.model.stem}_calocc")
-    with console.status(f"compiling {arguments.model.name} ..."):
+    title = f"compiling {arguments.model.name} ..."
+    with console.status(title) as status:
+        compilation.progress = lambda text: status.update(f"{title} {text}")
         design = compilation.design()
         design.write(directory)
     if arguments.json:

@@ -28,6 +28,8 @@ def print_summary(console: Console, report: Json, directory: Path) -> None:
     parts: list[RenderableType] = [_ports(report), _layers(report), _figures(report)]
     if report["exactness"]:
         parts.append(_exactness(report))
+    if report["calibration"]:
+        parts.append(_calibration(report["calibration"]))
     if report["ranges"]:
         parts.append(_ranges(report))
     console.print(Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False))
@@ -94,6 +96,18 @@ def _exactness(report: Json) -> Table:
         else:
             table.add_row(row["layer"], f"constants of {row['rounded_to_bits']} bits", "not proved")
     return table
+
+
+def _calibration(calibration: Json) -> RenderableType:
+    """The accuracy of the integer program on the calibration data."""
+    table = _table("output against float", "relative error (rms)", "largest difference")
+    for row in calibration["outputs"]:
+        table.add_row(row["output"], f"{row['relative_rms']:.3%}", f"{row['largest']:.4g}")
+    note = (
+        f"{calibration['weights_bits']} bits for weights, {calibration['activations_bits']} for "
+        f"activations, on {calibration['events']} events"
+    )
+    return Group(table, note)
 
 
 def _ranges(report: Json) -> RenderableType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
@@ -23,6 +24,9 @@ from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import AffineOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 
+KERNEL_AXES = {DenseOp: 1, ConvOp: 1, DepthwiseOp: 2}
+"""The number of axes, the last ones of a kernel, on which output channels lie."""
+
 
 def _factor(op: DenseOp | ConvOp | DepthwiseOp, rewriter: PatternRewriter) -> None:
     """op(x, quantize(w)) -> affine(op(x, levels), scale, 0), where the scale is real."""
@@ -36,12 +40,19 @@ def _factor(op: DenseOp | ConvOp | DepthwiseOp, rewriter: PatternRewriter) -> No
     levels, scale = quantizer.decompose(weights.value.numpy())
     if scale.shape == () and scale == 1:
         return
-    # A depthwise kernel has its output channels on two axes.
-    axes = 2 if isinstance(op, DepthwiseOp) else 1
+    axes = KERNEL_AXES[type(op)]
     columns = np.broadcast_to(scale, levels.shape).reshape(-1, *levels.shape[-axes:])[0].ravel()
-    constants = [
-        ConstantOp.real(a, op.layer_name) for a in (levels, columns, np.zeros(columns.size))
-    ]
+    scale_behind(op, levels, columns, rewriter)
+
+
+def scale_behind(
+    op: DenseOp | ConvOp | DepthwiseOp,
+    levels: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    rewriter: PatternRewriter,
+) -> None:
+    """Let a layer multiply with `levels`, and what it sums with the scale of each channel."""
+    constants = [ConstantOp.real(a, op.layer_name) for a in (levels, scale, np.zeros(scale.size))]
     linear = op.clone()
     linear.operands[1] = constants[0].result
     affine = AffineOp((linear, *constants[1:]), layer=op.layer_name)

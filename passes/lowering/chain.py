@@ -98,6 +98,11 @@ class Chain:
         """Whether each channel rises or falls."""
         return self.quantizer.monotone and all(s.monotone for s in self.stages)
 
+    @property
+    def differs_by_channel(self) -> bool:
+        """Whether any constant has a value per channel."""
+        return any(c.size > 1 for stage in self.stages for c in stage.constants)
+
     def channels(self, chosen: NDArray[np.int64]) -> Chain:
         """The same chain on some of the channels only."""
         stages = [

@@ -278,7 +278,8 @@ class Lowering:
     def table(self, chain: Chain, x: SSAValue, columns: Columns) -> SSAValue:
         """The chain as a table of all operands, for each channel unless they are alike."""
         lo, hi = int(columns.lo.min()), int(columns.hi.max())
-        if (entries := (hi - lo + 1) * columns.rows) > LARGEST_TABLE:
+        rows = columns.rows if chain.differs_by_channel else 1
+        if (entries := (hi - lo + 1) * rows) > LARGEST_TABLE:
             raise TooManySteps(chain.last.layer_name, entries, LARGEST_TABLE)
         format = chain.quantizer.format
         assert format is not None

@@ -16,6 +16,8 @@ import pytest
 import calocc
 from calocc.codegen.vitis.project import CannotWrite, OccupiedDirectory
 from calocc.codegen.vitis.target import NoSuchFile
+from calocc.compiler.calibration.bits import Bits
+from calocc.compiler.calibration.errors import AccuracyNotReached, BadRequest
 from calocc.compiler.data import BadInput
 from calocc.compiler.design import NoSuchLevel, NotADesign
 from calocc.compiler.devices import UnknownDevice
@@ -41,10 +43,12 @@ GOLDEN = Path(__file__).parent / "golden"
 
 SAMPLES: list[CaloccError] = [
     ApTypesMissing("site-packages/hls4ml"),
+    AccuracyNotReached(0.001, 0.0123, Bits(16, 16)),
     BadData("data.npz", "it has no array 'image'"),
     BadFormat("option --input image", "'float' is not fixed<W,I> or ufixed<W,I>"),
     BadInput("image", "its array has the shape (5, 7)", "give numbers of the shape (events, 56)"),
     BadPin("dense", "pe=7, simd=1 do not divide 32 outputs, 64 inputs"),
+    BadRequest("accuracy", "2 is not a relative error between 0 and 1"),
     BrokenPlugin("powers", "calocc_powers", "ModuleNotFoundError: No module named 'powers'"),
     CannotSave("y.npz", "Permission denied"),
     CannotWrite("/design", "Permission denied"),

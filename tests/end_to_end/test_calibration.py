@@ -1,0 +1,96 @@
+"""Models of real numbers, compiled with data."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import calocc
+from calocc.compiler.calibration.errors import AccuracyNotReached, BadRequest
+from calocc.compiler.inputs import BadData
+from calocc.runtime.reference import predict
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+EVENTS = np.random.default_rng(3).normal(0, 1, (96, 8, 8, 3)).astype(np.float32)
+
+
+def network(keras: Any) -> Any:
+    """Convolutions with and without normalisation, a residual sum, functions, two outputs."""
+    layers = keras.layers
+    x = keras.Input((8, 8, 3), name="x")
+    y = layers.Conv2D(6, 3, padding="same", activation="relu")(x)
+    y = layers.BatchNormalization()(y)
+    short = layers.Conv2D(4, 1)(y)
+    y = layers.Activation("swish")(layers.Conv2D(4, 3, padding="same")(y))
+    y = layers.MaxPooling2D()(layers.ReLU()(layers.Add()([y, short])))
+    y = layers.LeakyReLU(0.1)(layers.DepthwiseConv2D(3, padding="same")(y))
+    y = layers.Dense(8, activation="tanh")(layers.GlobalAveragePooling2D()(y))
+    scores = layers.Dense(5, activation="softmax", name="scores")(y)
+    return keras.Model(x, [scores, layers.Dense(1, name="energy")(y)])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    keras: Any = import_module("tf_keras")
+    keras.utils.set_random_seed(5)
+    built = network(keras)
+    path = tmp_path_factory.mktemp("float") / "model.h5"
+    built.save(path)
+    return built, path
+
+
+def relative_rms(value: NDArray[np.float64], exact: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean((value - exact) ** 2) / np.mean(exact**2)))
+
+
+def test_the_accuracy_that_was_asked_for(model: tuple[Any, Path]) -> None:
+    built, path = model
+    design = calocc.compile(path, calibrate={"x": EVENTS}, accuracy=0.02)
+    stated = design.report["calibration"]
+    exact: Any = predict(built, {"x": EVENTS})
+    results: Any = design.predict(EVENTS)
+    for row, value, keras_value in zip(stated["outputs"], results, exact, strict=True):
+        error = relative_rms(value, keras_value)
+        assert row["relative_rms"] == pytest.approx(error, rel=1e-3)
+        assert error <= 0.02
+    for value, simulated in zip(results, design.csim().predict(EVENTS), strict=True):
+        assert np.array_equal(value, simulated)
+
+
+def test_more_bits_are_more_accurate(model: tuple[Any, Path]) -> None:
+    errors: list[float] = []
+    for bits in (5, 8, 12):
+        design = calocc.compile(
+            model[1], 0, calibrate={"x": EVENTS}, weights_bits=bits, activations_bits=bits
+        )
+        stated = design.report["calibration"]
+        assert (stated["weights_bits"], stated["activations_bits"]) == (bits, bits)
+        errors.append(max(row["relative_rms"] for row in stated["outputs"]))
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_an_accuracy_out_of_reach(model: tuple[Any, Path]) -> None:
+    with pytest.raises(AccuracyNotReached, match="2 bits for weights"):
+        calocc.compile(model[1], calibrate={"x": EVENTS}, accuracy=1e-4, weights_bits=2)
+
+
+def test_data_are_needed(model: tuple[Any, Path]) -> None:
+    with pytest.raises(BadRequest, match="goes with --calibrate"):
+        calocc.compile(model[1], accuracy=0.1)
+    with pytest.raises(BadData, match="no array 'x'"):
+        calocc.compile(model[1], calibrate={"y": EVENTS})
+
+
+def test_a_quantized_model_keeps_its_own_formats() -> None:
+    plain = calocc.compile(DIGITS / "digits.h5", 0)
+    x = np.random.default_rng(1).uniform(0, 1, (20, *plain.inputs[0].shape))
+    seen = calocc.compile(DIGITS / "digits.h5", 0, calibrate={plain.inputs[0].name: x})
+    assert seen.report["calibration"] is None
+    assert np.array_equal(plain.predict(x), seen.predict(x))
