@@ -21,10 +21,10 @@ from calocc.compiler.ports import (
     replace_body,
     set_ports,
 )
-from calocc.passes.lowering import recurrent, softmax
+from calocc.passes.lowering import layer_norm, recurrent, softmax
 from calocc.passes.lowering.lowering import Lowering
 
-BUILT_IN = (recurrent, softmax)
+BUILT_IN = (layer_norm, recurrent, softmax)
 """Modules whose import fills the registry of rules."""
 
 

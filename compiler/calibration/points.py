@@ -23,6 +23,7 @@ from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import ExactElementwiseOp, MultiplyOp, ReluOp
 from calocc.dialects.qnn.function import FunctionOp
+from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.movement import ConcatOp, MovementOp
 from calocc.dialects.qnn.op import QnnOp, is_constant
 from calocc.dialects.qnn.pool import Pooling, PoolOp
@@ -121,6 +122,9 @@ class Needs:
             if isinstance(op, SoftmaxOp):
                 self._limit(computed, Kind.EXACT, Role.TERM)
             return Kind.NARROW
+        if isinstance(op, LayerNormOp):  # whose spread has twice the bits of a row's sum
+            self._limit(computed, Kind.NARROW, Role.TERM)
+            return Kind.EXACT
         if isinstance(op, WeightedOp):
             return self._weighted(op, computed)
         if isinstance(op, FunctionOp):

@@ -225,6 +225,10 @@ def _moments(config: Mapping[str, Any]) -> tuple[str, ...]:
     return (*learnt, "moving_mean", "moving_variance")
 
 
+def _layer_norm(config: Mapping[str, Any]) -> Variables:
+    return {"vars": (*_if(config, "scale", "gamma"), *_if(config, "center", "beta"))}
+
+
 def _normalisation(config: Mapping[str, Any]) -> Variables:
     return {"vars": _moments(config)}
 
@@ -263,6 +267,7 @@ _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], Variables]] = {
     "QDepthwiseConv2DBatchnorm": _folding("depthwise_kernel"),
     "PReLU": lambda config: {"vars": ("alpha",)},
     "EinsumDense": _einsum,
+    "LayerNormalization": _layer_norm,
     "TimeDistributed": _wrapped,
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "QSimpleRNN", "QLSTM", "QGRU"), _cell),
 }

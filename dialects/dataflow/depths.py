@@ -62,3 +62,8 @@ def line_buffer() -> int:
 def softmax() -> int:
     """Maximum, table, sum and the division by it, in the last of the three passes."""
     return STREAM + TABLE + DIVIDE
+
+
+def layer_norm() -> int:
+    """Products for the spread, its leading bit, two shifts, table, interpolation, product."""
+    return STREAM + 2 * MULTIPLY + 2 * EPILOGUE + TABLE + 2 * MULTIPLY + EPILOGUE

@@ -162,6 +162,22 @@ def softmax(table_size: int, entry_width: int, out_width: int) -> Resources:
     return memory(table_size, entry_width) + divider + logic(CONTROL_LUTS)
 
 
+def layer_norm(
+    length: int, data_width: int, spread_width: int, table: tuple[int, int]
+) -> Resources:
+    """Squares, the product of a sum with itself, the root interpolated, and the result's product.
+
+    A row is kept; `spread_width` bits are shifted by any number of places, and so is the result;
+    `table` is entries and their bits, of which two are read at once.
+    """
+    half, (entries, entry) = ceil_div(spread_width, 2), table
+    products = [(data_width, data_width), (half, half), (entry, entry), (half, entry)]
+    total = memory(length, data_width) + memory(entries, entry) + logic(CONTROL_LUTS)
+    for a, b in products:
+        total = total + multiplier(a, b)
+    return total + logic(2 * spread_width * max((spread_width - 1).bit_length(), 1))
+
+
 def moving(beat_width: int) -> Resources:
     """A loop that only passes beats on."""
     return Resources(lut=CONTROL_LUTS, ff=2 * beat_width)

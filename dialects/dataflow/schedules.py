@@ -329,3 +329,17 @@ def recurrent(
         steps * phases * phase - drain,
         drain,
     )
+
+
+def layer_norm(rows: int, length: int, depth: int | None = None) -> Schedule:
+    """Two passes over each row, an element per iteration.
+
+    The first pass reads (and sums elements and squares), the second writes.
+    """
+    starts = _arange(rows, step=2 * length)
+    return Schedule(
+        (_runs(starts, length),),
+        (_runs(starts + length, length),),
+        2 * rows * length,
+        depths.layer_norm() if depth is None else depth,
+    )

@@ -22,6 +22,7 @@ from calocc.dialects.qnn.elementwise import (
     SubtractOp,
 )
 from calocc.dialects.qnn.function import FunctionOp
+from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
 from calocc.dialects.qnn.pool import PoolingAttr, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp, QuantizerAttr
@@ -45,6 +46,7 @@ QNN = Dialect(
         FunctionOp,
         GateOp,
         IsZeroOp,
+        LayerNormOp,
         LeakyReluOp,
         LookupOp,
         MaximumOp,

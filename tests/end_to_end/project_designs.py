@@ -29,6 +29,7 @@ from calocc.dialects.qnn.elementwise import (
     ReluOp,
     SubtractOp,
 )
+from calocc.dialects.qnn.layer_norm import LayerNormOp, largest_result, stated_epsilon
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
 from calocc.dialects.qnn.op import QnnOp, Shape, fixed_tensor, format_of, shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
@@ -134,6 +135,17 @@ def _other(net: FixedNetwork, x: SSAValue) -> SSAValue:
     return net.add(DepthwiseOp(y, kernel, Window(2, 1), layer="depthwise"))
 
 
+def _normalised(net: FixedNetwork, x: SSAValue) -> SSAValue:
+    """Layer normalisation of five bits to five bits."""
+    length = shape_of(x)[-1]
+    limit = largest_result(length, 14)
+    result = fixed_tensor(shape_of(x), Format.holding(-limit, limit, 14))
+    offset, frac = stated_epsilon(1e-3, format_of(x), length)
+    op = LayerNormOp.fixed(x, offset, frac, result, "layer_norm")
+    net.block.add_op(op)
+    return net.cast(op.result, "fixed<5,2>", "cast_norm")
+
+
 def every_kind(opt_level: int = 2) -> Design:
     """Two inputs, two outputs, and a process of every kind."""
     net = FixedNetwork(((6, 4, 3), "fixed<5,2>"), ((2, 4, 2), "ufixed<4,2>"))
@@ -147,6 +159,7 @@ def every_kind(opt_level: int = 2) -> Design:
     joined = net.add(ConcatOp(flat, 0, layer="concat"))
     kernel = net.constant((shape_of(joined)[0], 5), "fixed<3,1>")
     scores = net.cast(net.add(DenseOp(joined, kernel, layer="dense")), "fixed<5,5>", "cast_score")
+    scores = _normalised(net, scores)
     table = net.random.integers(-30, 30, 32)
     curved = net.add(LookupOp(scores, table, -16, Format.parse("fixed<6,3>"), "lookup"))
     row = np.sort(net.random.integers(-30, 30, (1, 15)), axis=1)

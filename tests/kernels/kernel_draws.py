@@ -9,13 +9,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
+from fractions import Fraction
+from math import floor, prod
 
 import numpy as np
 from kernel_harness import Case, Ints, Port, constants
 
 from calocc.dialects.dataflow.transposition import Transposition
 from calocc.dialects.fixed.format import Format
+from calocc.dialects.qnn.layer_norm import largest_result, reciprocal_roots
 
 
 def divisors(n: int) -> list[int]:
@@ -516,6 +518,57 @@ def draw_softmax(rng: random.Random) -> Case:
     )
 
 
+def draw_layer_norm(rng: random.Random) -> Case:
+    """`layer_norm` with large and small epsilons, and with shifts both ways behind the product."""
+    rows, n = rng.randint(1, 3), rng.randint(1, 9)
+    element = draw_format(rng)
+    offset, shift = rng.choice([1, 37, 1 << 20]), rng.choice([0, 3, 9])
+    frac = rng.choice([0, 6, 14])
+    limit = largest_result(n, frac)
+    result = Format.holding(-limit, limit, frac)
+    table = reciprocal_roots()
+    largest = n * max(-element.min_mantissa, element.max_mantissa)
+    spread = (largest**2 << (2 * shift)) + offset
+    sizes = constants("sizes", n_rows=rows, n_in=n, shift=shift, limit=limit)
+    definitions = (
+        f"{sizes}\n"
+        "struct config : sizes {\n"
+        "    typedef ap_uint<18> root_t;\n"
+        f"    typedef ap_int<{(2 * largest).bit_length() + 1}> sum_t;\n"
+        f"    typedef ap_uint<{(n * (largest // n) ** 2).bit_length()}> square_t;\n"
+        f"    typedef ap_uint<{(spread.bit_length() + 1) // 2 * 2}> spread_t;\n"
+        f"    static spread_t offset() {{ return {offset}ULL; }}\n"
+        "};\n"
+        f"static config::root_t table[{len(table)}];\n"
+        f"static const long long entries[] = {{{', '.join(map(str, table.tolist()))}}};"
+    )
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        return flat(np.array([_normalised(row) for row in event[0].reshape(rows, n).tolist()]))
+
+    def _normalised(row: list[int]) -> list[int]:
+        """The recipe of the kernel's comment, in Python's integers."""
+        a = (n * sum(v * v for v in row) - sum(row) ** 2) * 4**shift + offset
+        e = (a.bit_length() - 1) // 2
+        t = (a << 21) >> (2 * e)
+        first, second = table[t // 4096 - 512 : t // 4096 - 510].tolist()
+        root = first - (((first - second) * (t % 4096) + 2048) >> 12)
+        products = (Fraction((n * v - sum(row)) * root) for v in row)
+        exact = (p * Fraction(2) ** (shift - e + frac - 17) for p in products)
+        return [min(max(floor(y + Fraction(1, 2)), -limit), limit) for y in exact]
+
+    return Case(
+        "layer_norm",
+        (Port(element, 1, rows * n),),
+        (Port(result, 1, rows * n),),
+        definitions,
+        f"fill(table, entries, {len(table)}); "
+        "nnet::layer_norm<in0_T, out0_T, config>(in0, out0, table);",
+        2 * rows * n,
+        model,
+    )
+
+
 DRAWS: dict[str, Callable[[random.Random], Case]] = {
     "window": draw_window,
     "matvec": draw_matvec,
@@ -529,4 +582,5 @@ DRAWS: dict[str, Callable[[random.Random], Case]] = {
     "upsample": draw_upsample,
     "buffer": draw_buffer,
     "softmax": draw_softmax,
+    "layer_norm": draw_layer_norm,
 }

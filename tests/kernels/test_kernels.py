@@ -14,7 +14,10 @@ from kernel_draws import DRAWS
 from kernel_harness import Case, KernelLibrary, draw_event
 
 _EVENTS = 5
-_CASES = {"window": 40, "buffer": 30, "matvec": 10, "reduce": 10, "map": 10, "softmax": 10}
+_CASES = {
+    **{"window": 40, "buffer": 30, "matvec": 10, "reduce": 10, "map": 10, "softmax": 10},
+    "layer_norm": 8,
+}
 
 
 def _cases(kernel: str, count: int) -> list[Case]:

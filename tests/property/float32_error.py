@@ -38,6 +38,7 @@ from calocc.dialects.qnn.elementwise import (
     SubtractOp,
 )
 from calocc.dialects.qnn.function import FunctionOp
+from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.op import QnnOp
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp
@@ -142,6 +143,8 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
         return np.maximum(*(b.radius for b in operands))
     if isinstance(op, MaximumOp):  # QKeras computes clip(x, -1, 1) as 2 clip(x/2 + 1/2, 0, 1) - 1
         return operands[0].radius + ROUNDING * _unless_exact(operands[:1], np.ones(value.shape))
+    if isinstance(op, LayerNormOp):
+        return _centred(op, operands[0], value)
     if isinstance(op, IsZeroOp):
         unsure = np.abs(operands[0].value) <= operands[0].radius
         return np.where(unsure & (operands[0].radius > 0), 1.0, 0.0)
@@ -211,6 +214,22 @@ def _gated(operands: Sequence[Ball]) -> Reals:
     reach = x.radius * steepest + _unless_exact(operands, size) * ROUNDING * steepest
     jumps = np.abs(x.value - threshold.value) <= x.radius + ROUNDING * np.abs(threshold.value)
     return reach + np.where(jumps, np.abs(threshold.value), 0)
+
+
+def _centred(op: LayerNormOp, x: Ball, value: Reals) -> Reals:
+    """Each element and the mean move by at most the largest error of a row, and so does the spread,
+    which is never below the square root of epsilon.
+
+    Sums of n terms have n roundings, and what is behind them four: of a short row much fewer than
+    `RELATIVE` stands for, which would hide rows whose spread is small.
+    """
+    assert op.epsilon is not None
+    roundings = (op.length + 4) * ROUNDING / 2
+    reach = x.radius + roundings * np.abs(x.value)
+    spread = np.sqrt(x.value.var(axis=-1, keepdims=True) + op.epsilon.value.data)
+    relative = reach.max(axis=-1, keepdims=True) / spread
+    assert (relative < 0.5).all(), "the mean is not known well enough"
+    return (2 + np.abs(value)) * relative / (1 - relative) + roundings * np.abs(value)
 
 
 def _quantized(op: QuantizeOp, x: Ball, value: Reals) -> Any:

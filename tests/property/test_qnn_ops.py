@@ -37,6 +37,14 @@ from calocc.dialects.qnn.elementwise import (
     SubtractOp,
 )
 from calocc.dialects.qnn.function import FUNCTIONS, VALLEYS, FunctionOp
+from calocc.dialects.qnn.layer_norm import (
+    LayerNormOp,
+    bound_in_lsb,
+    integer_layer_norm,
+    largest_result,
+    reciprocal_roots,
+    stated_epsilon,
+)
 from calocc.dialects.qnn.movement import (
     ConcatOp,
     MovementOp,
@@ -420,6 +428,56 @@ def test_softmax_op(x: Ints) -> None:
     (expected,) = real.evaluate(to_real(x, source.frac))
     np.testing.assert_allclose(to_real(result, 16), expected, atol=2.0**-14)
     assert op.interval(bounds_of(op.x)).contains(result)
+
+
+@st.composite
+def layer_norms(draw: st.DrawFn) -> tuple[LayerNormOp, LayerNormOp, Ints]:
+    """The recipe, the function, and rows of which some have hardly any spread."""
+    x, length = draw(formats(16)), draw(st.integers(1, 9))
+    epsilon = draw(st.sampled_from([1e-12, 1e-6, 1e-3, 0.3, 50.0]))
+    limit = largest_result(length, frac := draw(st.integers(0, 20)))
+    result = fixed_tensor((length,), Format.holding(-limit, limit, frac))
+    fixed = LayerNormOp.fixed(argument((length,), x), *stated_epsilon(epsilon, x, length), result)
+    real = LayerNormOp.real(Block(arg_types=[real_tensor((length,))]).args[0], epsilon)
+    around = draw(st.integers(x.min_mantissa, x.max_mantissa))
+    near = integers(max(around - 2, x.min_mantissa), min(around + 2, x.max_mantissa), (2, length))
+    return fixed, real, np.concatenate([draw(values_of(x, (2, length))), draw(near)])
+
+
+@given(layer_norms())
+@settings(max_examples=300)
+def test_layer_norm_is_within_its_bound(drawn: tuple[LayerNormOp, LayerNormOp, Ints]) -> None:
+    fixed, real, x = drawn
+    fixed.verify()
+    real.verify()
+    (result,) = fixed.evaluate(x)
+    (expected,) = real.evaluate(to_real(x, format_of(fixed.x).frac))
+    error = np.abs(result - expected * 2.0**fixed.out.frac)
+    assert error.max() <= bound_in_lsb(fixed.length, fixed.out.frac)
+    assert fixed.interval(bounds_of(fixed.x)).contains(result)
+
+
+@pytest.mark.parametrize("length", [2, 16, 256])
+def test_the_bound_of_layer_norm_is_within_twice_the_largest_error(length: int) -> None:
+    source = Format(True, 10, 4)
+    x = np.zeros((512, length), np.int64)
+    x[:, 0] = np.arange(512)  # a single element differs: the largest result of a row
+    offset, frac = stated_epsilon(1e-3, source, length)
+    out = Format(True, 30, 12)
+    result = integer_layer_norm(x, frac - source.frac, offset, out)
+    reals = to_real(x, source.frac)
+    centred = reals - reals.mean(axis=1, keepdims=True)
+    expected = centred / np.sqrt(reals.var(axis=1, keepdims=True) + 1e-3)
+    worst = np.abs(result - expected * 2.0**out.frac).max()
+    assert worst <= bound_in_lsb(length, out.frac) <= 2 * worst
+
+
+def test_roots_fall_from_one_to_a_half() -> None:
+    """Strictly, since the kernel's differences are unsigned, and in steps of 2^-10 at most."""
+    table = reciprocal_roots()
+    assert (table[0], table[-1]) == (1 << 17, 1 << 16)
+    falls = table[:-1] - table[1:]
+    assert 0 < falls.min() <= falls.max() <= 1 << 7
 
 
 @given(

@@ -245,6 +245,15 @@ def test_softmax(rows: int, length: int) -> None:
     assert_runs_as(schedules.softmax(rows, length), loop)
 
 
+@given(few, few)
+def test_layer_norm(rows: int, length: int) -> None:
+    loop = Recorder.of(1, 1)
+    for _, phase, _ in indices(rows, 2, length):
+        (loop.read, loop.write)[phase]()
+        loop.end()
+    assert_runs_as(schedules.layer_norm(rows, length), loop)
+
+
 @given(few, few, few, few, st.integers(1, 2), st.booleans(), st.integers(0, 9))
 def test_recurrent(
     steps: int, folds: int, simd: int, pe: int, phases: int, sequences: bool, drain: int

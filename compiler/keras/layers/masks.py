@@ -18,7 +18,7 @@ PASS_ON = frozenset(
     [
         *("Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dense"),
         *("Dropout", "ELU", "GaussianDropout", "GaussianNoise", "LeakyReLU", "Masking", "ReLU"),
-        *("PReLU", "ThresholdedReLU"),
+        *("LayerNormalization", "PReLU", "ThresholdedReLU"),
         *(
             "SpatialDropout1D",
             "SpatialDropout2D",

@@ -13,6 +13,7 @@ from calocc.dialects.qnn.conv import ConvolutionOp
 from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.elementwise import ElementwiseOp
 from calocc.dialects.qnn.function import FunctionOp
+from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
 from calocc.dialects.qnn.op import QnnOp, Shape, is_constant, real_tensor, shape_of
 from calocc.dialects.qnn.pool import PoolOp
@@ -23,7 +24,9 @@ from calocc.dialects.qnn.windows import Window
 MOST_STEPS = 64
 """Copies of a layer beyond which a design is not sensible."""
 
-_BY_LAST_AXIS = (BatchNormOp, DenseOp, ElementwiseOp, FunctionOp, ReshapeOp, SoftmaxOp)
+_BY_LAST_AXIS = (
+    *(BatchNormOp, DenseOp, ElementwiseOp, FunctionOp, LayerNormOp, ReshapeOp, SoftmaxOp),
+)
 """Ops to which more axes in front make no difference."""
 _BY_AXES = (ConcatOp, SliceOp, TransposeOp)
 _IMAGES = (ConvolutionOp, PadOp, PoolOp, UpsampleOp)
