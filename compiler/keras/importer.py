@@ -33,6 +33,7 @@ from calocc.compiler.keras.layers import (
     recurrent,
     structure,
     time_distributed,
+    transposed,
 )
 from calocc.compiler.keras.layers.masks import passes_mask
 from calocc.compiler.keras.layers.registry import (
@@ -66,6 +67,7 @@ BUILT_IN = (
     rectifiers,
     structure,
     time_distributed,
+    transposed,
 )
 """Modules whose import fills the registry."""
 

@@ -252,9 +252,10 @@ def _cell(config: Mapping[str, Any]) -> Variables:
 
 _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], Variables]] = {
     **dict.fromkeys(
-        ("Dense", "QDense", "Conv1D", "QConv1D", "Conv2D", "QConv2D", "Conv2DTranspose"),
+        ("Dense", "QDense", "Conv1D", "QConv1D", "Conv2D", "QConv2D"),
         _linear("kernel"),
     ),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "QConv2DTranspose"), _linear("kernel")),
     **dict.fromkeys(
         ("DepthwiseConv1D", "DepthwiseConv2D", "QDepthwiseConv2D"), _linear("depthwise_kernel")
     ),

@@ -60,6 +60,7 @@ CONV: Weights = {"kernel": ones(3, 3, 2, 5), "bias": ones(5)}
 CONV_CONFIG = {"filters": 5, "kernel_size": [3, 3], "kernel_quantizer": BITS}
 NORM = {n: ones(2) for n in ("gamma", "beta", "moving_mean", "moving_variance")}
 DENSE = {"kernel": ones(6, 3), "bias": ones(3)}
+UP = {"filters": 3, "kernel_size": [2, 3], "strides": 2}
 Case = tuple[str, Weights, tuple[int, ...], dict[str, Any], str]
 
 
@@ -73,6 +74,12 @@ def dense(words: str, weights: Weights = DENSE, **config: Any) -> Case:
 
 def plain(class_name: str, words: str, shape: tuple[int, ...] = IMAGE, **config: Any) -> Case:
     return class_name, NORM, shape, config, words
+
+
+def up(words: str, **config: Any) -> Case:
+    kernel = np.arange(36, dtype=np.float32).reshape(2, 3, 3, 2)
+    weights = {"kernel": kernel, "bias": ones(3)}
+    return "QConv2DTranspose", weights, IMAGE, UP | config, words
 
 
 def timed(words: str, inner: str, shape: tuple[int, ...] = IMAGE, **config: Any) -> Case:
@@ -99,6 +106,19 @@ LAYERS: dict[str, Case] = {
     "no-weights": dense("has no weight 'kernel'", {}),
     "nan": dense("2 values that are NaN or infinite",
         {"kernel": np.array([[np.nan, np.inf, 1.0]] * 1), "bias": ones(3)}),
+    "output-padding": up("output_padding=2 does not fit 4 pixels, 2 taps, stride 2",
+        output_padding=[2, 1]),
+    "output-padding-below-zero": up("output_padding=-1 does not fit 6", output_padding=[0, -1]),
+    "no-output-padding": up("output_padding=0 does not fit 4 pixels, 2 taps, stride 2",
+        output_padding=[0, 1], padding="same"),
+    "dilations": up("dilation_rate=(2, 3) varies", strides=1, dilation_rate=[2, 3]),
+    "dilated-transposition": up("both moves by (2, 2) and is dilated by (1, 2)",
+        dilation_rate=[1, 2]),
+    "scales-of-inputs": up("alpha='auto') finds are no powers of two, one per input channel",
+        kernel_quantizer="quantized_bits(4,0,alpha='auto')"),
+    "transposed-channels-first": up("data_format='channels_first'", data_format="channels_first"),
+    "transposed-groups": up("groups=2", groups=2),
+    "transposed-kernel": up("kernel has the shape (2, 3, 3, 2), not (2, 3, 4, 2)", filters=4),
     "activation": dense("the activation 'log_softmax' is not known", activation="log_softmax"),
     "quantizer": dense("is not a known quantizer", kernel_quantizer="my_bits(4)"),
     "random": dense("draws random numbers at inference", kernel_quantizer="bernoulli()"),

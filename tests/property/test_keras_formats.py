@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import draws_transposed
 import numpy as np
 import pytest
 from float32_error import float32_balls
@@ -110,11 +111,23 @@ def without_scale() -> Any:
     return keras.Sequential([keras.Input((5, 5, 2)), *body], name="without")
 
 
+def transposed() -> Any:
+    quantized = draws_transposed.of_qkeras()
+    body = [
+        quantized(3, 2, strides=2, **QUANTIZED, name="quantized"),
+        layers.Conv2DTranspose(2, 2, use_bias=False, name="plain"),
+        layers.Reshape((-1, 2), name="rows"),
+        layers.Conv1DTranspose(2, 3, strides=2, name="row"),
+    ]
+    return keras.Sequential([keras.Input((2, 3, 2)), *body], name="transposed")
+
+
 MODELS: dict[str, Callable[[], Any]] = {
     "deep": deep,
     "chain": chain_of_models,
     "dictionaries": dictionaries,
     "without-scale": without_scale,
+    "transposed": transposed,
 }
 
 

@@ -42,13 +42,25 @@ def finish_linear(
     builder: Builder, config: LayerConfig, y: SSAValue, bias: Floats | None = None
 ) -> SSAValue:
     """Bias (the stored one if there is none given) and activation behind a product."""
+    y = add_bias(builder, config, y, bias)
+    return activate(builder, config, y, config.take_activation("activation"))
+
+
+def add_bias(
+    builder: Builder,
+    config: LayerConfig,
+    y: SSAValue,
+    bias: Floats | None = None,
+    copies: int = 1,
+) -> SSAValue:
+    """The bias given, or the stored one for each of so many blocks of channels, if there is one."""
     quantizer = config.take_quantizer("bias_quantizer")
     if bias is None and config.take_bool("use_bias", True):
-        bias = stored(config, "bias", shape_of(y)[-1])
-    if bias is not None:
-        offset = builder.weight(config, "bias", bias, quantizer)
-        y = builder.add(config, AddOp((y, offset), layer=config.layer.name))
-    return activate(builder, config, y, config.take_activation("activation"))
+        bias = np.tile(stored(config, "bias", shape_of(y)[-1] // copies), copies)
+    if bias is None:
+        return y
+    offset = builder.weight(config, "bias", bias, quantizer)
+    return builder.add(config, AddOp((y, offset), layer=config.layer.name))
 
 
 @keras_layer("Dense", "QDense")
@@ -69,16 +81,17 @@ def window_of(
     dilation: tuple[int, int] = (1, 1),
 ) -> Window:
     """The window of a layer over an image (H, W, C) under its `padding`."""
-    _expect_window(config, size, strides, dilation)
+    expect_window(config, size, strides, dilation)
     padding = config.take_str("padding", "valid", ("valid", "same"))
     if padding == "same":
         return Window.same(image[0], image[1], size, strides, dilation)
     return Window(*size, strides, Padding(), dilation)
 
 
-def _expect_window(
+def expect_window(
     config: LayerConfig, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
 ) -> None:
+    """Sizes from 1 to any that a design could have; only one of strides and dilation above 1."""
     for apart in (strides, dilation):
         if not all(1 <= n <= _LARGEST_WINDOW for n in (*size, *apart)):
             reason = f"a window of size {tuple(size)} cannot move by {tuple(apart)}"
@@ -94,7 +107,7 @@ def row_window(config: LayerConfig, length: int, channels: int, size: int, strid
     if config.take("padding") != "causal":
         image = (1, length, channels)
         return window_of(config, image, (1, size), (1, stride), (1, dilation))
-    _expect_window(config, (size,), (stride,), (dilation,))
+    expect_window(config, (size,), (stride,), (dilation,))
     in_front = Padding(0, 0, reach(size, dilation) - 1, 0)
     return Window(1, size, (1, stride), in_front, (1, dilation))
 

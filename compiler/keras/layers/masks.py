@@ -38,6 +38,7 @@ DROP = frozenset(
         *("AveragePooling1D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling1D"),
         *("GlobalMaxPooling2D", "MaxPooling1D", "MaxPooling2D"),
         *("Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D", "EinsumDense"),
+        *("Conv1DTranspose", "Conv2DTranspose", "QConv2DTranspose"),
         *("SeparableConv1D", "SeparableConv2D"),
         *("Cropping1D", "Cropping2D", "Dot", "Flatten", "Permute", "RepeatVector", "Reshape"),
         *("UpSampling1D", "UpSampling2D", "ZeroPadding1D", "ZeroPadding2D"),

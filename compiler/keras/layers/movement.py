@@ -65,9 +65,10 @@ def zero_padding1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAVa
     return builder.add(config, ReshapeOp(padded, shape_of(padded)[1:], name))
 
 
-def _crop(
+def crop(
     builder: Builder, config: LayerConfig, x: SSAValue, axis: int, edges: tuple[int, int]
 ) -> SSAValue:
+    """The tensor without the first and last elements of an axis."""
     size = shape_of(x)[axis]
     if sum(edges) >= size:
         raise refused(config, f"cropping {edges} leaves nothing of {size}", "crop less")
@@ -83,8 +84,8 @@ def cropping2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
     require_rank(config, x, 3)
     config.expect_default("data_format", "channels_last")
     top, bottom, left, right = _edges(config, config.take("cropping", 0))
-    x = _crop(builder, config, x, 0, (top, bottom))
-    return _crop(builder, config, x, 1, (left, right))
+    x = crop(builder, config, x, 0, (top, bottom))
+    return crop(builder, config, x, 1, (left, right))
 
 
 @keras_layer("Cropping1D")
@@ -92,7 +93,7 @@ def cropping1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
     """The sequence without its ends."""
     x = single(config, inputs)
     require_rank(config, x, 2)
-    return _crop(builder, config, x, 0, _ends(config, "cropping"))
+    return crop(builder, config, x, 0, _ends(config, "cropping"))
 
 
 @keras_layer("UpSampling2D")
