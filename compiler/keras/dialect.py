@@ -18,6 +18,8 @@ _NEUTRAL: Mapping[str, object] = {
     "synchronized": False,
 }
 """Keys of newer versions, with the value that means: as if the key were not there."""
+_WRAPPED = ("layer", "backward_layer")
+"""Keys for the layers in a wrapper."""
 HARD_SIGMOID_OF_KERAS_3 = "hard_sigmoid_of_keras_3"
 """clip(x/6 + 1/2, 0, 1); in Keras 2 the slope is 0.2, in QKeras 0.5."""
 _KERAS_1 = frozenset(
@@ -53,14 +55,14 @@ def renamed_activation(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def innermost(class_name: str, config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """Class and config of the layer in a wrapper, or in wrappers of one another."""
-    while (inner := _inner(config)) is not None:
+    while (inner := wrapped(config)) is not None:
         class_name, config = inner
     return class_name, config
 
 
-def _inner(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
+def wrapped(config: Mapping[str, Any], key: str = "layer") -> tuple[str, Mapping[str, Any]] | None:
     """Class and config of the layer that a wrapper holds."""
-    match config.get("layer"):
+    match config.get(key):
         case {"class_name": str() as class_name, "config": own} if isinstance(own, dict):
             return class_name, cast(dict[str, Any], own)
         case _:
@@ -70,10 +72,12 @@ def _inner(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
 def _with_inner(
     config: Mapping[str, Any], change: Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The config of a layer, with that of the layer it wraps, if it does, changed."""
-    if (inner := _inner(config)) is None:
-        return dict(config)
-    return {**config, "layer": {**config["layer"], "config": change(*inner)}}
+    """The config of a layer, with those of the layers it wraps, if it does, changed."""
+    entries = dict(config)
+    for key in _WRAPPED:
+        if inner := wrapped(config, key):
+            entries[key] = {**config[key], "config": change(*inner)}
+    return entries
 
 
 def _is_neutral(key: str, value: object, config: Mapping[str, object]) -> bool:

@@ -18,6 +18,7 @@ from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.errors import DanglingReference
 from calocc.compiler.keras.layers import (
     activation,
+    bidirectional,
     deepcalo,
     depthwise,
     einsum,
@@ -52,6 +53,7 @@ from calocc.dialects.qnn.op import real_tensor, shape_of
 
 BUILT_IN = (
     activation,
+    bidirectional,
     deepcalo,
     depthwise,
     einsum,

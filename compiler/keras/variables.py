@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calocc.compiler.keras.architecture import Graph, Member
-from calocc.compiler.keras.dialect import innermost
+from calocc.compiler.keras.dialect import innermost, wrapped
 from calocc.compiler.keras.errors import (
     DamagedFile,
     ForeignWeights,
@@ -26,6 +26,7 @@ _KERAS_3_NAMES = {
     "DepthwiseConv2D": {"kernel": "depthwise_kernel"},
 }
 """Keras 3 name -> Keras 2 name, by class."""
+_BOTH_WAYS = ("Bidirectional", "QBidirectional")
 
 
 # ---- by name: model.h5, weights.h5 ---------------------------------------------------------------
@@ -61,12 +62,25 @@ def _shortened(
     full = [re.sub(r":\d+$", "", name) for name in weights]
     if len(set(full)) < len(full):
         raise DamagedFile(path)
-    short = [name.rpartition("/")[2] for name in full]
+    short = [_direction(member, name) + name.rpartition("/")[2] for name in full]
     times = Counter(short)
     keys = [s if times[s] == 1 else f for s, f in zip(short, full, strict=True)]
     class_name, _ = innermost(member.class_name, member.config)
     renamed = _KERAS_3_NAMES.get(class_name, {})
     return {renamed.get(k, k): array for k, array in zip(keys, weights.values(), strict=True)}
+
+
+def _direction(member: Member, name: str) -> str:
+    """`forward/` or `backward/` in front of the weights of a layer that runs both ways."""
+    outer, inner = member.class_name, wrapped(member.config)
+    while inner is not None and outer not in _BOTH_WAYS:
+        outer, inner = inner[0], wrapped(inner[1])
+    if inner is None:
+        return ""
+    # Keras 2 puts `forward_` in front of the name in the config, Keras 3 stores it so.
+    scope = rf"(forward_)?{re.escape(str(inner[1].get('name')))}"
+    forward = re.search(rf"(^|/){scope}(/[^/]+)?/[^/]+$", name)
+    return "forward/" if forward else "backward/"
 
 
 def _distributed(path: Path, outer: Member, graph: Graph, weights: Mapping[str, Array]) -> Weights:
@@ -207,9 +221,19 @@ def _none(config: Mapping[str, Any]) -> Variables:
 
 def _wrapped(config: Mapping[str, Any]) -> Variables:
     """Those of the inner layer, below its own group."""
-    inner: Any = config.get("layer") or {}
-    known = _known(inner.get("class_name", ""), inner.get("config", {}))
+    known = _known(*(wrapped(config) or ("", {})))
     return {f"layer/{place}": names for place, names in known.items()}
+
+
+def _both_ways(config: Mapping[str, Any]) -> Variables:
+    """Those of the layers of both directions; the backward one may repeat the forward one."""
+    forward = wrapped(config) or ("", {})
+    ways = {"forward": forward, "backward": wrapped(config, "backward_layer") or forward}
+    return {
+        f"{way}_layer/{place}": tuple(f"{way}/{name}" for name in names)
+        for way, layer in ways.items()
+        for place, names in _known(*layer).items()
+    }
 
 
 def _linear(*kernels: str) -> Callable[[Mapping[str, Any]], Variables]:
@@ -271,5 +295,6 @@ _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], Variables]] = {
     "LayerNormalization": _layer_norm,
     "TimeDistributed": _wrapped,
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "QSimpleRNN", "QLSTM", "QGRU"), _cell),
+    **dict.fromkeys(_BOTH_WAYS, _both_ways),
 }
 """What real files of tf_keras 2.20, Keras 3.15 and QKeras 0.9 hold."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
-from keras_layers import BIASES, DYADIC_KERNELS, Spec, drawn, pick, size
+from keras_layers import BIASES, DRAWS, DYADIC_KERNELS, Spec, drawn, pick, size
 
 qrecurrent: Any = importlib.import_module("qkeras.qrecurrent")
 # QKeras 0.9 asks for functions that TensorFlow has moved.
@@ -69,3 +70,30 @@ def _recurrent(draw: st.DrawFn, name: str) -> Spec:
 @drawn("quantized recurrent", "QSimpleRNN", "QLSTM", "QGRU")
 def _quantized_recurrent(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, arguments_of(draw, name), 2, coarse=True)
+
+
+MERGES = ("concat", "sum", "mul", "ave")
+
+
+def _both_ways(draw: st.DrawFn, name: str, inner: tuple[str, ...], **options: Any) -> Spec:
+    """A layer and perhaps another one for the backward direction, each of a class of `inner`."""
+    specs = [DRAWS[pick(draw, *inner)](draw) for _ in range(2)]
+    forward, backward = (dict(spec.arguments) for spec in specs)
+    backward |= {key: forward[key] for key in ("units", "return_sequences")}
+    backward["go_backwards"] = not forward["go_backwards"]
+    own = {"layer": replace(specs[0], arguments=forward)}
+    if draw(st.booleans()):
+        own["backward_layer"] = replace(specs[1], arguments=backward)
+    formats = {k: text for spec in own.values() for k, text in spec.formats.items()}
+    arguments = {**own, "merge_mode": pick(draw, *MERGES)}
+    return Spec(name, arguments, 2, formats=formats, **options)
+
+
+@drawn("both ways", "Bidirectional")
+def _bidirectional(draw: st.DrawFn, name: str) -> Spec:
+    return _both_ways(draw, name, ("SimpleRNN", "LSTM", "GRU"))
+
+
+@drawn("both ways quantized", "QBidirectional")
+def _quantized_bidirectional(draw: st.DrawFn, name: str) -> Spec:
+    return _both_ways(draw, name, ("QSimpleRNN", "QLSTM", "QGRU"), coarse=True)

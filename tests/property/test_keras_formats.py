@@ -235,7 +235,7 @@ def sample(version: str, kind: str, folder: Path) -> tuple[Path, Path | None]:
 
 
 @pytest.mark.parametrize("kind", ["h5", "keras", "json"])
-@pytest.mark.parametrize("version", ["keras-2.13", "keras-3.15"])
+@pytest.mark.parametrize("version", ["keras-2.13", "keras-3.15", "keras-3.15-recurrent"])
 def test_samples_compute_what_their_keras_computed(version: str, kind: str, tmp_path: Path) -> None:
     path, weights = sample(version, kind, tmp_path)
     with np.load(SAMPLES / f"{version}.npz") as file:

@@ -106,10 +106,10 @@ def _interleaved(weights: Floats, gates: int) -> Floats:
 
 def _outer_cell(builder: Builder, config: LayerConfig, gates: int) -> Cell:
     """What projects the inputs; refuse what a recurrent layer cannot do here."""
-    for key in ("stateful", "return_state", "time_major", "zero_output_for_mask"):
+    for key in ("stateful", "return_state", "time_major"):
         config.expect_default(key, False)
     config.ignore("dropout", "recurrent_dropout", "unit_forget_bias", "seed")
-    config.ignore("implementation", "unroll", "use_cudnn")
+    config.ignore("implementation", "unroll", "use_cudnn", "zero_output_for_mask")
     return Cell(builder, config, config.take_int("units"), gates)
 
 

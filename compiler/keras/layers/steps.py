@@ -111,7 +111,10 @@ def _copied(
     """The op on other operands, with a result of this shape."""
     operands = [values[o] for o in op.operands]
     types, properties = [real_tensor(shape)], dict(op.properties)
-    new = type(op).create(operands=operands, result_types=types, properties=properties)
+    regions = [region.clone() for region in op.regions]
+    new = type(op).create(
+        operands=operands, result_types=types, properties=properties, regions=regions
+    )
     return builder.add(config, new)
 
 
