@@ -7,8 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
-from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr, TensorType
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DictionaryAttr,
+    FloatAttr,
+    ModuleOp,
+    StringAttr,
+    TensorType,
+    f64,
+)
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block
 
@@ -17,6 +26,7 @@ from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.types import FixedType, OverflowAttr, RoundingAttr
 
 _NAME, _ROUNDING, _OVERFLOW = "calocc.name", "calocc.rounding", "calocc.overflow"
+_BOUND = "calocc.bound"
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,9 @@ class Port:
     """One input or output.
 
     `format` is None before lowering. `rounding` and `overflow` say how real inputs become
-    mantissas; outputs are exact and leave them at their defaults.
+    mantissas; outputs are exact and leave them at their defaults. `bound` is how far an output can
+    be from that of the model in real arithmetic, for any input on the grid of its format; None
+    where nothing is certified.
     """
 
     name: str
@@ -32,13 +44,21 @@ class Port:
     format: Format | None = None
     rounding: Rounding = Rounding.RND_CONV
     overflow: Overflow = Overflow.SAT
+    bound: float | None = None
 
-    def attributes(self) -> DictionaryAttr:
-        """The attributes that carry this port on a function."""
+    def input_attributes(self) -> DictionaryAttr:
+        """The attributes that carry an input on a function."""
         data: dict[str, Attribute] = {_NAME: StringAttr(self.name)}
         if self.format is not None:
             data[_ROUNDING] = RoundingAttr(self.rounding)
             data[_OVERFLOW] = OverflowAttr(self.overflow)
+        return DictionaryAttr(data)
+
+    def output_attributes(self) -> DictionaryAttr:
+        """The attributes that carry an output on a function."""
+        data: dict[str, Attribute] = {_NAME: StringAttr(self.name)}
+        if self.bound is not None:
+            data[_BOUND] = FloatAttr(self.bound, f64)
         return DictionaryAttr(data)
 
 
@@ -71,8 +91,8 @@ def output_ports(module: ModuleOp) -> tuple[Port, ...]:
 
 def set_ports(function: FuncOp, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
     """Write the ports' attributes and renew the function's type."""
-    function.arg_attrs = ArrayAttr([p.attributes() for p in inputs])
-    function.res_attrs = ArrayAttr([DictionaryAttr({_NAME: StringAttr(p.name)}) for p in outputs])
+    function.arg_attrs = ArrayAttr([p.input_attributes() for p in inputs])
+    function.res_attrs = ArrayAttr([p.output_attributes() for p in outputs])
     function.update_function_type()
 
 
@@ -98,6 +118,7 @@ def _port(type: Attribute, dictionary: DictionaryAttr, default: str) -> Port:
     name = dictionary.data.get(_NAME)
     rounding = dictionary.data.get(_ROUNDING)
     overflow = dictionary.data.get(_OVERFLOW)
+    bound = dictionary.data.get(_BOUND)
     shape, format = _shape_and_format(type)
     return Port(
         name.data if isinstance(name, StringAttr) else default,
@@ -105,6 +126,7 @@ def _port(type: Attribute, dictionary: DictionaryAttr, default: str) -> Port:
         format,
         rounding.data if isinstance(rounding, RoundingAttr) else Rounding.RND_CONV,
         overflow.data if isinstance(overflow, OverflowAttr) else Overflow.SAT,
+        cast("FloatAttr[Any]", bound).value.data if isinstance(bound, FloatAttr) else None,
     )
 
 

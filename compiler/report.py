@@ -39,7 +39,7 @@ def design_report(module: ModuleOp, device: Device, clock_mhz: float) -> Json:
             for name in RESOURCES
         },
         "inputs": [_port(p) for p in input_ports(module)],
-        "outputs": [_port(p) for p in output_ports(module)],
+        "outputs": [{**_port(p), "certified_bound": p.bound} for p in output_ports(module)],
         "layers": _layers(function, timing),
     }
 
@@ -47,7 +47,8 @@ def design_report(module: ModuleOp, device: Device, clock_mhz: float) -> Json:
 def exactness(module: ModuleOp) -> list[Json]:
     """Where a fixed-point module stands to its float64 reference, layer by layer.
 
-    `points`: the reachable operands that were all compared, `differing_points` of them differ;
+    `points`: the reachable operands that were all compared, `differing_points` of them differ, by
+    `largest_lsb` at most; `constant_bits`: the significant bits that this takes;
     `rounded_to_bits`: constants that no quantizer follows keep this many significant bits.
     """
     rows: list[Json] = []

@@ -26,6 +26,7 @@ def print_summary(console: Console, report: Json, directory: Path) -> None:
         f"  (-O{report['opt_level']})"
     )
     parts: list[RenderableType] = [_ports(report), _layers(report), _figures(report)]
+    parts.append(_certified(report))
     if report["exactness"]:
         parts.append(_exactness(report))
     if report["calibration"]:
@@ -89,12 +90,27 @@ def _figures(report: Json) -> Table:
 
 
 def _exactness(report: Json) -> Table:
-    table = _table("quantized result against float64", "operands compared", "differing")
+    table = _table(
+        *("quantized against float64", "operands", "differing", "by LSB", "constant bits"),
+    )
     for row in report["exactness"]:
         if "points" in row:
-            table.add_row(row["layer"], f"{row['points']:,}", f"{row['differing_points']:,}")
+            differing = row["differing_points"]
+            largest = f"{row['largest_lsb']:,}" if differing else ""
+            counts = f"{row['points']:,}", f"{differing:,}", largest
+            table.add_row(row["layer"], *counts, str(row.get("constant_bits", "stored")))
         else:
-            table.add_row(row["layer"], f"constants of {row['rounded_to_bits']} bits", "not proved")
+            table.add_row(row["layer"], "not proved", "", "", str(row["rounded_to_bits"]))
+    return table
+
+
+def _certified(report: Json) -> Table:
+    """How far outputs can be from those of the model in real arithmetic."""
+    table = _table("output against the model in reals", "for any input, at most")
+    for port in report["outputs"]:
+        bound = port["certified_bound"]
+        text = "not bounded" if bound is None else f"{bound:.3g}" if bound else "0: equal"
+        table.add_row(port["name"], text)
     return table
 
 

@@ -17,6 +17,7 @@ from xdsl.pattern_rewriter import (
     op_type_rewrite_pattern,
 )
 
+from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
@@ -50,9 +51,15 @@ def scale_behind(
     levels: NDArray[np.float64],
     scale: NDArray[np.float64],
     rewriter: PatternRewriter,
+    lost: NDArray[np.float64] | None = None,
 ) -> None:
-    """Let a layer multiply with `levels`, and what it sums with the scale of each channel."""
+    """Let a layer multiply with `levels`, and what it sums with the scale of each channel.
+
+    `lost` is how far each level is from what the model has.
+    """
     constants = [ConstantOp.real(a, op.layer_name) for a in (levels, scale, np.zeros(scale.size))]
+    if lost is not None:
+        constants[0].deviation = BlobAttr.of(lost)
     linear = op.clone()
     linear.operands[1] = constants[0].result
     affine = AffineOp((linear, *constants[1:]), layer=op.layer_name)

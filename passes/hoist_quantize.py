@@ -43,7 +43,7 @@ class QuantizeFirst(RewritePattern):
             return
         if not _commutes(move, quantizer := op.quantizer.quantizer):
             return
-        first = QuantizeOp.real(move.x, quantizer, op.layer_name)
+        first = QuantizeOp.real(move.x, quantizer, op.layer_name, op.inserted)
         moved = move.clone()
         moved.operands[0] = first.result
         rewriter.replace(op, [first, moved])
@@ -62,7 +62,7 @@ class QuantizeBranches(RewritePattern):
         quantizer = op.quantizer.quantizer
         if quantizer.data_dependent:
             return
-        parts = [QuantizeOp.real(a, quantizer, op.layer_name) for a in concat.args]
+        parts = [QuantizeOp.real(a, quantizer, op.layer_name, op.inserted) for a in concat.args]
         joined = ConcatOp(parts, concat.axis.value.data, layer=concat.layer_name)
         rewriter.replace(op, [*parts, joined])
         rewriter.erase(concat)

@@ -8,7 +8,7 @@ float64 reference on every reachable operand; see `calocc.passes.lowering.chain`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -19,6 +19,7 @@ from calocc.compiler.ports import (
     main_function,
     output_ports,
     replace_body,
+    return_op,
     set_ports,
 )
 from calocc.passes.lowering import layer_norm, recurrent, softmax
@@ -39,5 +40,7 @@ class LowerToFixed(ModulePass):
         function, outputs = main_function(op), output_ports(op)
         lowering = Lowering(function)
         inputs = lowering.run(input_ports(op))
+        bounds = [lowering.bound(value) for value in return_op(function).operands]
         replace_body(function, lowering.block)
-        set_ports(function, inputs, outputs)
+        certified = zip(outputs, bounds, strict=True)
+        set_ports(function, inputs, [replace(port, bound=bound) for port, bound in certified])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, UnitAttr
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.pattern_rewriter import PatternRewriter
 from xdsl.rewriter import InsertPoint, Rewriter
@@ -48,7 +48,7 @@ def _quantize_value(
     """Let all readers of a value read it quantized."""
     quantizer = quantizer_to(format_for(seen, width, bits.criterion))
     readers = list(value.uses)
-    op = QuantizeOp.real(value, quantizer, _layer_of(module, value))
+    op = QuantizeOp.real(value, quantizer, _layer_of(module, value), UnitAttr())
     Rewriter.insert_op(op, _behind(value))
     for use in readers:
         use.operation.operands[use.index] = op.result
@@ -72,6 +72,7 @@ def _quantize_weights(op: WeightedOp, bits: Bits) -> None:
     """op(x, w) -> affine(op(x, levels), scale, 0)"""
     weights: Operation | Block = op.w.owner
     assert isinstance(weights, ConstantOp)
-    axes = KERNEL_AXES[type(op)]
-    levels, scale = levels_of(weights.evaluate_real(), bits.weights, axes, bits.criterion)
-    scale_behind(op, levels, scale.ravel(), PatternRewriter(op))
+    axes, exact = KERNEL_AXES[type(op)], weights.evaluate_real()
+    levels, scale = levels_of(exact, bits.weights, axes, bits.criterion)
+    lost = np.abs(exact / scale - levels)
+    scale_behind(op, levels, scale.ravel(), PatternRewriter(op), lost)

@@ -133,7 +133,7 @@ class Needs:
         if _moves(op):
             return highest
         if isinstance(op, ExactElementwiseOp) and len(computed) == 1:
-            return self._elementwise(op, highest)
+            return self._elementwise(op, computed)
         if isinstance(op, MultiplyOp):
             self._limit(computed, Kind.NARROW, Role.FACTOR)
         self._limit(computed, Kind.EXACT, Role.TERM)
@@ -152,10 +152,13 @@ class Needs:
         self.forced = True
         return Kind.REAL
 
-    def _elementwise(self, op: ExactElementwiseOp, highest: Kind) -> Kind:
+    def _elementwise(self, op: ExactElementwiseOp, computed: Sequence[SSAValue]) -> Kind:
         constants = [o for o in op.operands if is_constant(o)]
         if any(_is_real(c) for c in constants):
-            return max(highest, Kind.REAL)
+            if not isinstance(computed[0].owner, WeightedOp | ExactElementwiseOp | FunctionOp):
+                self._limit(computed, Kind.EXACT, Role.TERM)  # its bits are not met in one chain
+            return max(self._kinds[computed[0]], Kind.REAL)
+        highest = self._kinds[computed[0]]
         return highest if isinstance(op, ReluOp) else max(highest, Kind.EXACT)
 
 

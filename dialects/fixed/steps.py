@@ -59,11 +59,20 @@ class Steps:
 
         Both functions are constant between two neighbours among the starts of their steps.
         """
+        starts, distance = self._pieces(other)
+        ends = np.concatenate([starts[1:], self.hi[None] + 1])
+        return ((distance != 0) * (ends - starts)).sum(axis=0)
+
+    def largest_difference(self, other: Function) -> int:
+        """How far another monotone function is from this one, at most."""
+        return int(np.abs(self._pieces(other)[1]).max(initial=0))
+
+    def _pieces(self, other: Function) -> tuple[Mantissas, Mantissas]:
+        """Where pieces begin on which both functions are constant, and how far they differ."""
         theirs = _starts(other, self.lo, self.hi)
         starts = np.sort(np.concatenate([self.lo[None], self.first, theirs]), axis=0)
-        ends = np.concatenate([starts[1:], self.hi[None] + 1])
         inside = np.minimum(starts, self.hi)  # a start at hi + 1 begins an empty piece
-        return ((self.function(inside) != other(inside)) * (ends - starts)).sum(axis=0)
+        return starts, other(inside) - self.function(inside)
 
 
 def _starts(function: Function, lo: Mantissas, hi: Mantissas) -> Mantissas:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numpy.typing import NDArray
-from xdsl.irdl import irdl_op_definition, prop_def, traits_def
+from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, traits_def
 from xdsl.traits import ConstantLike, Pure
 
 from calocc.dialects.fixed.blob import BlobAttr
@@ -28,6 +28,8 @@ from calocc.dialects.qnn.op import (
 class ConstantOp(QnnOp):
     """A constant tensor, without batch axis.
 
+    `deviation` tells how far each value is from that of the model, where it was rounded.
+
     ```mlir
     %w = qnn.constant #fixed.blob<b55e97b6af40a0ad7 : tensor<3x3x4x16xf32>> : tensor<3x3x4x16xf32>
     ```
@@ -35,6 +37,7 @@ class ConstantOp(QnnOp):
 
     name = "qnn.constant"
     value = prop_def(BlobAttr)
+    deviation = opt_prop_def(BlobAttr)
     traits = traits_def(Pure(), ConstantLike())
     assembly_format = "$value attr-dict `:` type($result)"
 

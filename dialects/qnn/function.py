@@ -70,6 +70,12 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 VALLEYS = frozenset(["swish", "gelu", "mish"])
 """Those that fall before they rise; all others never fall."""
 
+STEEPEST = {
+    **{"sigmoid": 0.25, "hard_sigmoid": 0.2, "tanh": 1.0, "softplus": 1.0, "softsign": 1.0},
+    **{"elu": 1.0, "selu": 1.759, "swish": 1.1, "gelu": 1.13, "mish": 1.09},
+}
+"""Upper bounds of the absolute slopes of functions; what is not here has no bound."""
+
 
 @irdl_op_definition
 class FunctionOp(QnnOp):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import StringAttr, TensorType
+from xdsl.dialects.builtin import StringAttr, TensorType, UnitAttr
 from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue
 from xdsl.irdl import (
@@ -83,6 +83,9 @@ class QuantizerAttr(ParametrizedAttribute):
 class QuantizeOp(HasCanonicalizationPatternsInterface, ElementwiseOp):
     """On reals a QKeras quantizer; on fixed-point numbers a cast with rounding and overflow.
 
+    `inserted` marks quantizers that the model does not have: what they round counts in bounds of
+    how far results are from the model's.
+
     ```mlir
     %y = qnn.quantize %x {quantizer = #qnn.quantizer<"quantized_relu(6,1)">} : ...
     %y = qnn.quantize %x {rounding = #fixed<rounding trn>, overflow = #fixed<overflow sat>} : ...
@@ -94,6 +97,7 @@ class QuantizeOp(HasCanonicalizationPatternsInterface, ElementwiseOp):
     quantizer = opt_prop_def(QuantizerAttr)
     rounding = opt_prop_def(RoundingAttr)
     overflow = opt_prop_def(OverflowAttr)
+    inserted = opt_prop_def(UnitAttr)
     assembly_format = "$x attr-dict `:` functional-type(operands, results)"
 
     @classmethod
@@ -102,11 +106,17 @@ class QuantizeOp(HasCanonicalizationPatternsInterface, ElementwiseOp):
         return (DropIdentityCast(), DropRelu())
 
     @staticmethod
-    def real(x: Value, quantizer: Quantizer, layer: str = "") -> QuantizeOp:
+    def real(
+        x: Value, quantizer: Quantizer, layer: str = "", inserted: UnitAttr | None = None
+    ) -> QuantizeOp:
         """Apply a QKeras quantizer to a tensor of reals."""
         return QuantizeOp(
             operands=[x],
-            properties={"quantizer": QuantizerAttr.of(quantizer), "layer": name_attr(layer)},
+            properties={
+                "quantizer": QuantizerAttr.of(quantizer),
+                "layer": name_attr(layer),
+                "inserted": inserted,
+            },
             result_types=[real_tensor(shape_of(x))],
         )
 

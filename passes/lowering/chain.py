@@ -87,11 +87,15 @@ class Chain:
 
     def reference(self, mantissas: Mantissas) -> Mantissas:
         """The chain in float64, as mantissas of the quantizer's format."""
+        assert self.quantizer.format is not None
+        return from_real(self.quantizer(self.value(mantissas)), self.quantizer.format.frac)
+
+    def value(self, mantissas: Mantissas) -> Reals:
+        """What the quantizer meets, in float64."""
         value = to_real(mantissas, self.frac)
         for stage in self.stages:
             value = stage.real(value)
-        assert self.quantizer.format is not None
-        return from_real(self.quantizer(value), self.quantizer.format.frac)
+        return value
 
     @property
     def monotone(self) -> bool:

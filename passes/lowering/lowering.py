@@ -15,6 +15,7 @@ from calocc.compiler.ports import (
     Port,
 )
 from calocc.compiler.rules import Rules
+from calocc.dialects.fixed.arithmetic import to_real
 from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.fixed.types import MAX_WIDTH
@@ -30,12 +31,14 @@ from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, shape_of
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.step import LookupOp, ThresholdOp
 from calocc.passes.lowering.chain import Chain, Stage
+from calocc.passes.lowering.chain_deviation import of_cast, of_chain
 from calocc.passes.lowering.constants import (
     FLOAT32_BITS,
     FixedConstant,
     exact_constant,
     exact_width,
 )
+from calocc.passes.lowering.deviation import EXACT, UNKNOWN, Operand, through
 from calocc.passes.lowering.errors import (
     DataDependent,
     InputWithoutFormat,
@@ -45,7 +48,7 @@ from calocc.passes.lowering.errors import (
     TooWide,
     UnquantizedConstant,
 )
-from calocc.passes.lowering.proof import Columns, Oriented, Proof, fit, prove
+from calocc.passes.lowering.proof import Columns, Fit, Oriented, Proof, fit, prove
 from calocc.passes.lowering.words import function_name, readers, why_no_format
 
 Mantissas = NDArray[np.int64]
@@ -63,6 +66,8 @@ class Lowering:
     block: Block = field(default_factory=Block)
     values: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
     bounds: dict[SSAValue, Interval] = field(default_factory=dict[SSAValue, Interval])
+    deviations: dict[SSAValue, Reals] = field(default_factory=dict[SSAValue, Reals])
+    """How far new values are from the reals of the model at most; see `deviation`."""
     done: set[Operation] = field(default_factory=set[Operation])
 
     def run(self, inputs: Sequence[Port]) -> list[Port]:
@@ -72,6 +77,11 @@ class Lowering:
             if op not in self.done:
                 self.lower(op)
         return ports
+
+    def bound(self, value: SSAValue) -> float | None:
+        """How far a value of the model is from its fixed-point number; None if that is unknown."""
+        largest = float(self.deviations[self.operand(value)].max())
+        return largest if np.isfinite(largest) else None
 
     def input(self, argument: SSAValue, port: Port) -> Port:
         """Give an input the format of the quantizer that follows it; the host quantizes."""
@@ -90,8 +100,9 @@ class Lowering:
         type = fixed_tensor(port.shape, quantizer.format)
         new = self.block.insert_arg(type, len(self.block.args))
         new.name_hint = argument.name_hint
-        anything = Interval.of_format(quantizer.format, port.shape)
-        self.bounds[new] = anything.quantize(quantizer.format, *quantizer.rule)
+        # Whatever the host sends: a stream may hold what a symmetric quantizer never yields.
+        self.bounds[new] = Interval.of_format(quantizer.format, port.shape)
+        self.deviations[new] = EXACT
         for quantize in quantizes:
             self.values[quantize.results[0]] = new
             self.done.add(quantize)
@@ -136,18 +147,29 @@ class Lowering:
         if (width := exact_width(reals)) > FLOAT32_BITS:
             layer, quantizer = _consumer(value), _quantizer_of(owner)
             raise UnquantizedConstant(layer, width, quantizer, FLOAT32_BITS)
-        self.values[value] = self.constant(exact_constant(reals), owner.layer_name)
+        lost = owner.deviation if isinstance(owner, ConstantOp) else None
+        deviation = EXACT if lost is None else lost.numpy()
+        self.values[value] = self.constant(exact_constant(reals), owner.layer_name, deviation)
         return self.values[value]
 
-    def constant(self, constant: FixedConstant, layer: str) -> SSAValue:
+    def constant(self, constant: FixedConstant, layer: str, deviation: Reals = EXACT) -> SSAValue:
         """Add a constant."""
         op = ConstantOp.fixed(constant.mantissas, constant.format, layer)
-        return self.add(op, Interval.constant(constant.mantissas, constant.frac))
+        return self.add(op, Interval.constant(constant.mantissas, constant.frac), deviation)
 
-    def add(self, op: QnnOp, bounds: Interval) -> SSAValue:
-        """Append an op whose results lie in `bounds`."""
+    def rounded(self, stage: Stage, constants: Sequence[FixedConstant]) -> list[SSAValue]:
+        """Add the constants of a stage, which may differ from its reals."""
+        pairs = zip(constants, stage.constants, strict=True)
+        return [
+            self.constant(c, stage.op.layer_name, np.abs(to_real(c.mantissas, c.frac) - real))
+            for c, real in pairs
+        ]
+
+    def add(self, op: QnnOp, bounds: Interval, deviation: Reals = UNKNOWN) -> SSAValue:
+        """Append an op whose results lie in `bounds` and deviate by no more than `deviation`."""
         self.block.add_op(op)
         self.bounds[op.result] = bounds.compact()
+        self.deviations[op.result] = deviation
         return op.result
 
     # Exact ops.
@@ -190,7 +212,8 @@ class Lowering:
             properties=dict(op.properties),
         )
         new.results[0].name_hint = op.result.name_hint
-        return self.add(new, bounds)
+        known = [Operand.of(self.bounds[o], self.deviations[o]) for o in operands]
+        return self.add(new, bounds, through(op, known))
 
     def cast(self, op: QuantizeOp, x: SSAValue) -> SSAValue:
         """A plain quantizer as a cast; nothing where it would change no value."""
@@ -198,11 +221,13 @@ class Lowering:
         quantizer = op.quantizer.quantizer
         assert quantizer.format is not None
         assert quantizer.rule is not None
+        deviation = of_cast(op, self.bounds[x], self.deviations[x])
         if format_of(x) == quantizer.format and self.unchanged(x, quantizer.rule):
+            self.deviations[x] = np.maximum(self.deviations[x], deviation)
             return x
         new = QuantizeOp.fixed(x, quantizer.format, *quantizer.rule, layer=op.layer_name)
         new.result.name_hint = op.result.name_hint
-        return self.add(new, self.bounds[x].quantize(quantizer.format, *quantizer.rule))
+        return self.add(new, self.bounds[x].quantize(quantizer.format, *quantizer.rule), deviation)
 
     def unchanged(self, x: SSAValue, rule: tuple[Rounding, Overflow]) -> bool:
         """Whether a cast of `x` to its own format changes no value (a symmetric one may)."""
@@ -263,17 +288,25 @@ class Lowering:
     def computed(self, chain: Chain, x: SSAValue, proof: Proof | None) -> SSAValue:
         """The chain as arithmetic with the narrowest constants; thresholds where none are exact."""
         try:
-            bits, differing = fit(chain, proof) if proof else (FLOAT32_BITS, None)
-            rounded = chain.constants(bits)
+            found = fit(chain, proof) if proof else None
+            rounded = chain.constants(found.bits if found else FLOAT32_BITS)
         except OverflowError:
             raise TooWide(chain.last.layer_name) from None
-        if differing and isinstance(proof, Oriented) and _few_thresholds(proof):
+        if found and found.differing and isinstance(proof, Oriented) and _few_thresholds(proof):
             return self.thresholds(chain, x, proof)
+        first = x
         for stage, constants in zip(chain.stages, rounded, strict=True):
-            own = [self.constant(c, stage.op.layer_name) for c in constants]
-            x = self.apply(stage.op, [x, *own])
+            x = self.apply(stage.op, [x, *self.rounded(stage, constants)])
         result = self.cast(chain.last, x)
-        return result if proof is None else _noted(result, proof.columns, differing or 0)
+        if found and proof:
+            self.deviations[result] = self.deviation(chain, first, found.largest)
+            _note_fit(result, proof.columns, found)
+        return result
+
+    def deviation(self, chain: Chain, x: SSAValue, largest: int = 0) -> Reals:
+        """That of the result of a chain which is `largest` LSB off at most."""
+        bounds = self.bounds[x].broadcast(shape_of(x)).collapse()
+        return of_chain(chain, bounds, self.deviations[x], largest)
 
     def table(self, chain: Chain, x: SSAValue, columns: Columns) -> SSAValue:
         """The chain as a table of all operands, for each channel unless they are alike."""
@@ -288,11 +321,13 @@ class Lowering:
         alike = (tables == tables[:1]).all()
         table = tables[0] if alike else tables[columns.kind]
         op = LookupOp(x, table, lo, format, chain.last.layer_name)
-        return _noted(self.add(op, op.interval(self.bounds[x])), columns, 0)
+        result = self.add(op, op.interval(self.bounds[x]), self.deviation(chain, x))
+        return _noted(result, columns)
 
     def thresholds(self, chain: Chain, x: SSAValue, proof: Oriented) -> SSAValue:
         """The chain as thresholds, which are always exact."""
         layer, kind = chain.last.layer_name, proof.columns.kind
+        deviation = self.deviation(chain, x)
         if (proof.sign < 0).any():
             sign = self.constant(FixedConstant.holding(proof.sign[kind], 0), layer)
             turn = MultiplyOp((x, sign), layer=layer)
@@ -303,16 +338,18 @@ class Lowering:
         format = chain.quantizer.format
         assert format is not None
         op = ThresholdOp(x, rows, proof.steps.base, format, layer)
-        return _noted(self.add(op, op.interval(self.bounds[x])), proof.columns, 0)
+        return _noted(self.add(op, op.interval(self.bounds[x]), deviation), proof.columns)
 
     def unproved(self, op: QnnOp, x: SSAValue) -> None:
         """A real affine that no quantizer follows: constants as wide as float32 has them."""
         if not isinstance(op, ExactElementwiseOp) or self.is_constant(op.operands[0]):
             raise NeedsQuantizer(op.layer_name, function_name(op), readers(op.result))
         stage = Stage(op, tuple(self.constant_values(c) for c in op.operands[1:]))
-        constants = stage.rounded(format_of(x).frac, FLOAT32_BITS)
-        own = [self.constant(c, op.layer_name) for c in constants]
-        result = self.apply(op, [x, *own])
+        try:
+            constants = stage.rounded(format_of(x).frac, FLOAT32_BITS)
+        except OverflowError:
+            raise TooWide(op.layer_name) from None
+        result = self.apply(op, [x, *self.rounded(stage, constants)])
         _note(result, "rounded_to_bits", FLOAT32_BITS)
         self.values[op.result] = result
 
@@ -341,11 +378,20 @@ def _quantizer_of(owner: QnnOp) -> str | None:
     return None if quantizer is None else str(quantizer.quantizer)
 
 
-def _noted(result: SSAValue, columns: Columns, differing: int) -> SSAValue:
-    """Note on the op how many operands were compared with the reference, and how many differ."""
+def _noted(result: SSAValue, columns: Columns) -> SSAValue:
+    """Note on an op how many operands were compared with the reference, which it equals."""
     _note(result, "points", columns.points)
-    _note(result, "differing_points", differing)
+    _note(result, "differing_points", 0)
     return result
+
+
+def _note_fit(result: SSAValue, columns: Columns, found: Fit) -> None:
+    """Note the bits of the constants besides, how many operands differ, and how far."""
+    _noted(result, columns)
+    _note(result, "constant_bits", found.bits)
+    if found.differing:
+        _note(result, "differing_points", found.differing)
+        _note(result, "largest_lsb", found.largest)
 
 
 def _note(result: SSAValue, name: str, number: int) -> None:

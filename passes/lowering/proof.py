@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -72,6 +73,10 @@ class Proof(ABC):
     def agrees(self, candidate: Function) -> bool:
         """Whether a candidate equals the reference everywhere."""
 
+    @abstractmethod
+    def largest_difference(self, candidate: Function) -> int:
+        """How far, in LSB of the result, a candidate is from the reference at most."""
+
     def differing_points(self, candidate: Function) -> int:
         """The number of operands, over all channels, that a candidate maps elsewhere."""
         return int((self.differs(candidate) * self.columns.counts).sum())
@@ -92,6 +97,10 @@ class Oriented(Proof):
         """Compare between all steps of both."""
         return self.steps.differing_points(turn(candidate, self.sign))
 
+    def largest_difference(self, candidate: Function) -> int:
+        """Compare between all steps of both."""
+        return self.steps.largest_difference(turn(candidate, self.sign))
+
 
 @dataclass(frozen=True, eq=False)
 class Enumerated(Proof):
@@ -109,6 +118,10 @@ class Enumerated(Proof):
         other = candidate(self.operands) != self.results
         own = np.arange(len(self.operands))[:, None] <= self.columns.hi - self.columns.lo
         return (other & own).sum(axis=0)
+
+    def largest_difference(self, candidate: Function) -> int:
+        """Compare everywhere."""
+        return int(np.abs(candidate(self.operands) - self.results).max(initial=0))
 
 
 def prove(chain: Chain, columns: Columns) -> Proof | None:
@@ -139,24 +152,41 @@ def turn(function: Function, sign: Mantissas) -> Function:
     return lambda x: function(sign * x)
 
 
-def fit(chain: Chain, proof: Proof) -> tuple[int, int]:
-    """The fewest constant bits with which the fixed-point chain equals its reference.
+@dataclass(frozen=True)
+class Fit:
+    """Constants of so many bits, the operands that they map elsewhere than the reference, and
+    how far they do in LSB of the result."""
 
-    Returns (bits, differing points); the points are 0 unless no width is enough. Raises
-    OverflowError where even constants of one bit need too wide products.
+    bits: int
+    differing: int = 0
+    largest: int = 0
+
+
+def fit(chain: Chain, proof: Proof, most: int = 0) -> Fit:
+    """The fewest constant bits with which the fixed-point chain is `most` LSB or less from its
+    reference; as many as possible where no width is enough.
+
+    Raises OverflowError where even constants of one bit need too wide products.
     """
-    columns, candidate = proof.columns, None
+    bits, candidate = 0, None
+    for bits, candidate in _candidates(chain, proof.columns):
+        if proof.agrees(candidate):
+            return Fit(bits)
+        if most and proof.largest_difference(candidate) <= most:
+            break
+    if candidate is None:
+        raise OverflowError("constants of one bit need too many bits")
+    differing = proof.differing_points(candidate)
+    return Fit(bits, differing, proof.largest_difference(candidate))
+
+
+def _candidates(chain: Chain, columns: Columns) -> Iterator[tuple[int, Function]]:
+    """The fixed-point chain with constants of ever more bits, while they are not too many."""
     part = chain.channels(columns.first)
     for bits in range(1, WIDEST_CONSTANT + 1):
         try:
             constants = part.constants(bits)
             part.check_width(constants, columns.lo, columns.hi)
         except OverflowError:
-            if candidate is None:
-                raise
-            return bits - 1, proof.differing_points(candidate)
-        candidate = part.with_constants(constants)
-        if proof.agrees(candidate):
-            return bits, 0
-    assert candidate is not None
-    return WIDEST_CONSTANT, proof.differing_points(candidate)
+            return
+        yield bits, part.with_constants(constants)

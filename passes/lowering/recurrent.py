@@ -13,6 +13,7 @@ from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.op import fixed_tensor, format_of, shape_of
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.recurrent import RecurrentOp, YieldOp
+from calocc.passes.lowering.deviation import EXACT, UNKNOWN, Reals
 from calocc.passes.lowering.errors import (
     DataDependent,
     NeedsQuantizer,
@@ -29,7 +30,7 @@ def recurrent(lowering: Lowering, op: RecurrentOp) -> None:
     inner = Lowering(lowering.function)
     bounds = op.gate_intervals(lowering.bounds[x])
     for gate, interval in zip(op.gates, bounds, strict=True):
-        _argument(inner, gate, format_of(x), interval)
+        _argument(inner, gate, format_of(x), interval, lowering.deviations[x])
     for state, value in zip(op.states, op.ending.args[1:], strict=True):
         format = _format(op, value)
         _argument(inner, state, format, Interval.of_format(format, shape_of(state)))
@@ -39,12 +40,21 @@ def recurrent(lowering: Lowering, op: RecurrentOp) -> None:
     out = fixed_tensor(shape_of(op.result), format_of(results[0]))
     new = RecurrentOp(x, body, op.sequences is not None, out, op.layer_name)
     new.result.name_hint = op.result.name_hint
-    lowering.values[op.result] = lowering.add(new, inner.bounds[results[0]])
+    deviation = _deviation(inner, results)
+    lowering.values[op.result] = lowering.add(new, inner.bounds[results[0]], deviation)
 
 
-def _argument(inner: Lowering, old: SSAValue, format: Format, bounds: Interval) -> None:
+def _argument(
+    inner: Lowering, old: SSAValue, format: Format, bounds: Interval, deviation: Reals = EXACT
+) -> None:
     new = inner.block.insert_arg(fixed_tensor(shape_of(old), format), len(inner.block.args))
-    inner.values[old], inner.bounds[new] = new, bounds
+    inner.values[old], inner.bounds[new], inner.deviations[new] = new, bounds, deviation
+
+
+def _deviation(inner: Lowering, results: list[SSAValue]) -> Reals:
+    """That of every output, if states that are exact stay exact; unknown if they do not."""
+    output, *states = (inner.deviations[value] for value in results)
+    return UNKNOWN if any(state.any() for state in states) else output
 
 
 def _format(op: RecurrentOp, state: SSAValue) -> Format:

@@ -13,6 +13,7 @@ from calocc.dialects.qnn.softmax import SoftmaxOp
 from calocc.passes.lowering.lowering import Lowering, lowers
 
 Mantissas = NDArray[np.int64]
+Reals = NDArray[np.float64]
 
 SOFTMAX_FRAC = 8
 """Fraction bits of a softmax operand: its table then has 13.3 * 2^8 entries at most."""
@@ -24,16 +25,31 @@ EXP_BITS = 18
 def softmax(lowering: Lowering, op: SoftmaxOp) -> None:
     """The integer recipe with a table of exponentials; its operand keeps 8 fraction bits."""
     x = lowering.operand(op.x)
+    logits = lowering.deviations[x]
     if format_of(x).frac > SOFTMAX_FRAC:
         integer = format_of(x).integer + 1
         format = Format(format_of(x).signed, integer + SOFTMAX_FRAC, integer)
         modes = Rounding.RND_CONV, Overflow.SAT
         narrow = QuantizeOp.fixed(x, format, *modes, layer=op.layer_name)
-        x = lowering.add(narrow, lowering.bounds[x].quantize(format, *modes))
+        logits = logits + format.lsb / 2
+        x = lowering.add(narrow, lowering.bounds[x].quantize(format, *modes), logits)
     table = exponentials(format_of(x).frac, lowering.bounds[x])
     result = fixed_tensor(shape_of(op.result), SOFTMAX_OUT)
     new = SoftmaxOp(x, table, result, op.layer_name)
-    lowering.values[op.result] = lowering.add(new, new.interval(lowering.bounds[x]))
+    deviation = recipe_deviation(logits, shape_of(op.result)[-1])
+    lowering.values[op.result] = lowering.add(new, new.interval(lowering.bounds[x]), deviation)
+
+
+def recipe_deviation(logits: Reals, classes: int) -> Reals:
+    """That of the results from the real softmax, where logits deviate by `logits`.
+
+    The log-odds of a class move by twice that of the logits at most, and the steepest step of
+    the logistic function by 2 d is tanh(d / 2). Each exponential is off by half a unit of its
+    table but for that of the maximum, the sum of all by no more together, and the division and
+    the largest mantissa take an LSB.
+    """
+    table = 0.5 * max(1, classes - 1) / 2**EXP_BITS
+    return np.asarray(np.tanh(logits.max() / 2) + table + SOFTMAX_OUT.lsb)
 
 
 def exponentials(frac: int, bounds: Interval) -> Mantissas:

@@ -23,12 +23,15 @@ from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import (
     AddOp,
     AffineOp,
+    GateOp,
+    LeakyReluOp,
     MaximumOp,
     MinimumOp,
     MultiplyOp,
     ReluOp,
     SubtractOp,
 )
+from calocc.dialects.qnn.function import STEEPEST, FunctionOp
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
 from calocc.dialects.qnn.op import QnnOp, Shape, real_tensor, shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
@@ -119,7 +122,8 @@ def as_reals(module: ModuleOp, outputs: Sequence[Ints]) -> list[Reals]:
 class _Drawer:
     """Appends drawn layers to a network; each takes a value and returns one."""
 
-    def __init__(self, seed: int, auto: bool):
+    def __init__(self, seed: int, auto: bool, loose: bool = False):
+        self.loose = loose
         self.random = np.random.default_rng(seed)
         shape = (self.integer(1, 5), self.integer(1, 5), self.integer(1, 3))
         self.net = Network(*[shape] * self.integer(1, 2))
@@ -245,12 +249,13 @@ class _Drawer:
         return self.net.add(ReluOp((x,), layer=self.name("relu")))
 
     def batch_norm(self, x: SSAValue) -> SSAValue:
-        """Followed by a quantizer, without which it has no number of bits."""
+        """Followed by a quantizer, without which it has no number of bits; if loose, not always."""
         channels, layer = shape_of(x)[-1], self.name("batch_norm")
         gamma, beta, mean = (self.net.constant(self.random.normal(0, 1, channels)) for _ in "gbm")
         variance = self.net.constant(self.random.uniform(0.5, 4, channels))
         x = self.net.add(BatchNormOp(x, gamma, beta, mean, variance, 1e-3, layer))
-        return self.quantize(self.relu(x) if self.chance() else x)
+        x = self.relu(x) if self.chance() else x
+        return x if self.loose and self.chance() else self.quantize(x)
 
     def layer(self, x: SSAValue) -> SSAValue:
         """One drawn layer."""
@@ -272,13 +277,48 @@ _BIAS = QuantizedBits(4, 1, alpha=1.0)
 _LARGEST = 400
 
 
-def network(seed: int, plain: bool = True) -> ModuleOp:
+class _FloatDrawer(_Drawer):
+    """Appends layers that nobody has quantized."""
+
+    def quantize(self, x: SSAValue) -> SSAValue:
+        return x
+
+    def weights(self, shape: Shape, quantizer: Quantizer, layer: str) -> SSAValue:
+        return self.net.constant(self.random.normal(0, 0.5, shape))
+
+    def function(self, x: SSAValue) -> SSAValue:
+        return self.net.add(FunctionOp(self.pick(sorted(STEEPEST)), x, self.name("function")))
+
+    def leaky_relu(self, x: SSAValue) -> SSAValue:
+        slope = self.net.constant(self.random.normal(0, 1, 1))
+        return self.net.add(LeakyReluOp((x, slope), layer=self.name("leaky_relu")))
+
+    def gate(self, x: SSAValue) -> SSAValue:
+        pair = (self.net.constant(self.random.normal(0, 1, 1)) for _ in range(2))
+        return self.net.add(GateOp((x, *pair), layer=self.name("gate")))
+
+    def layer(self, x: SSAValue) -> SSAValue:
+        own = [self.function, self.leaky_relu, self.gate, self.batch_norm]
+        return self.pick(own)(x) if self.integer(0, 2) == 0 else super().layer(x)
+
+
+def float_network(seed: int) -> ModuleOp:
+    """A few layers without any quantizer on one or two images; batch norms are affine."""
+    return run_passes(_drawn(_FloatDrawer(seed, auto=False), quantized=0.0), "fold-batch-norm")
+
+
+def network(seed: int, plain: bool = True, loose: bool = False) -> ModuleOp:
     """A few layers on one or two images, drawn from a seed.
 
     If `plain`, all weights have formats and there are no real constants, so that float64 is
-    exact; else scales are found from the weights, and there is batch normalisation.
+    exact; else scales are found from the weights, and there is batch normalisation, which need
+    not be followed by a quantizer if `loose`.
     """
-    drawer = _Drawer(seed, not plain)
+    return _drawn(_Drawer(seed, not plain, loose), quantized=0.5 if plain or loose else 1.0)
+
+
+def _drawn(drawer: _Drawer, quantized: float) -> ModuleOp:
+    """Layers of a drawer, of which about so many have a quantizer behind them."""
     net = drawer.net
     first, *others = (drawer.quantize(x) for x in net.inputs)
     x = first
@@ -289,7 +329,7 @@ def network(seed: int, plain: bool = True) -> ModuleOp:
         if prod(shape_of(x)) > _LARGEST:
             break
         x = drawer.layer(x)
-        if not plain or drawer.chance():
+        if drawer.random.random() < quantized:
             x = drawer.quantize(x)
     results = [x, first] if drawer.chance() and first is not x else [x]
     return net.module(*results)

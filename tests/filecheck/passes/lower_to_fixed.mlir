@@ -29,13 +29,13 @@ func.func @main(%x: tensor<2xf32> {calocc.name = "x"}, %y: tensor<1xf32> {calocc
 }
 
 // CHECK:      builtin.module {
-// CHECK-NEXT:   func.func @main(%x: tensor<2x!fixed.num<u4, 2>> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}, %y: tensor<1x!fixed.num<s4, 3>> {calocc.name = "y", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (tensor<1x!fixed.num<s4, 2>> {calocc.name = "a"}, tensor<1x!fixed.num<s3, 3>> {calocc.name = "b"}, tensor<1x!fixed.num<s2, 1>> {calocc.name = "c"}, tensor<1x!fixed.num<s28, 3>> {calocc.name = "d"}) {
+// CHECK-NEXT:   func.func @main(%x: tensor<2x!fixed.num<u4, 2>> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}, %y: tensor<1x!fixed.num<s4, 3>> {calocc.name = "y", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (tensor<1x!fixed.num<s4, 2>> {calocc.name = "a", calocc.bound = 0.000000e+00 : f64}, tensor<1x!fixed.num<s3, 3>> {calocc.name = "b", calocc.bound = 0.000000e+00 : f64}, tensor<1x!fixed.num<s2, 1>> {calocc.name = "c", calocc.bound = 0.000000e+00 : f64}, tensor<1x!fixed.num<s28, 3>> {calocc.name = "d", calocc.bound = 4.7683715690360536e-08 : f64}) {
 // CHECK-NEXT:     %0 = qnn.constant <b6077f477043ae8ce : tensor<2x1xi8>> {layer = "qnn.quantize"} : tensor<2x1x!fixed.num<s2, 1>>
 // CHECK-NEXT:     %dense = qnn.dense %x, %0 {layer = "dense"} : (tensor<2x!fixed.num<u4, 2>>, tensor<2x1x!fixed.num<s2, 1>>) -> tensor<1x!fixed.num<s6, 3>>
 // CHECK-NEXT:     %a = qnn.quantize %dense {rounding = #fixed<rounding rnd_conv>, overflow = #fixed<overflow sat>, layer = "a"} : (tensor<1x!fixed.num<s6, 3>>) -> tensor<1x!fixed.num<s4, 2>>
 // CHECK-NEXT:     %1 = qnn.constant <be7cf46a078fed4fa : tensor<1xi8>> {layer = "scale"} : tensor<1x!fixed.num<u4, 0>>
 // CHECK-NEXT:     %scaled = qnn.mul %y, %1 {layer = "scale"} : (tensor<1x!fixed.num<s4, 3>>, tensor<1x!fixed.num<u4, 0>>) -> tensor<1x!fixed.num<s8, 3>>
-// CHECK-NEXT:     %b = qnn.quantize %scaled {points = 16 : i64, differing_points = 0 : i64, rounding = #fixed<rounding rnd_conv>, overflow = #fixed<overflow sat>, layer = "b"} : (tensor<1x!fixed.num<s8, 3>>) -> tensor<1x!fixed.num<s3, 3>>
+// CHECK-NEXT:     %b = qnn.quantize %scaled {points = 16 : i64, differing_points = 0 : i64, constant_bits = 4 : i64, rounding = #fixed<rounding rnd_conv>, overflow = #fixed<overflow sat>, layer = "b"} : (tensor<1x!fixed.num<s8, 3>>) -> tensor<1x!fixed.num<s3, 3>>
 // CHECK-NEXT:     %2 = qnn.threshold %y {points = 16 : i64, differing_points = 0 : i64, thresholds = #fixed.blob<b942e1e2a66a427b6 : tensor<1x3xi8>>, base = -2 : i64, layer = "c"} : (tensor<1x!fixed.num<s4, 3>>) -> tensor<1x!fixed.num<s2, 1>>
 // CHECK-NEXT:     %3 = qnn.constant <bd283574725f9b20e : tensor<1xi32>> {layer = "d"} : tensor<1x!fixed.num<u24, 0>>
 // CHECK-NEXT:     %d = qnn.mul %y, %3 {rounded_to_bits = 24 : i64, layer = "d"} : (tensor<1x!fixed.num<s4, 3>>, tensor<1x!fixed.num<u24, 0>>) -> tensor<1x!fixed.num<s28, 3>>

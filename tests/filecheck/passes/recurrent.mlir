@@ -20,7 +20,7 @@ func.func @main(%x: tensor<3x2xf32> {calocc.name = "x"}) -> (tensor<3x2xf32> {ca
 }
 
 // CHECK:      builtin.module {
-// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<3x2x!fixed.num<u2, 2>>, 2> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<3x2x!fixed.num<s5, 5>>, 2> {calocc.name = "y"}) {
+// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<3x2x!fixed.num<u2, 2>>, 2> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<3x2x!fixed.num<s5, 5>>, 2> {calocc.name = "y", calocc.bound = 0.000000e+00 : f64}) {
 // CHECK-NEXT:     %x_1 = dataflow.lanes %x {layer = "x"} : (!dataflow.stream<tensor<3x2x!fixed.num<u2, 2>>, 2>) -> !dataflow.stream<tensor<3x2x!fixed.num<u2, 2>>, 1>
 // CHECK-NEXT:     %r = dataflow.reverse %x_1 {layer = "rnn"} : (!dataflow.stream<tensor<3x2x!fixed.num<u2, 2>>, 1>) -> !dataflow.stream<tensor<3x2x!fixed.num<u2, 2>>, 1>
 // CHECK-NEXT:     %y = dataflow.recurrent %r {simd = 1 : i64, layer = "rnn"} : (!dataflow.stream<tensor<3x2x!fixed.num<u2, 2>>, 1>) -> !dataflow.stream<tensor<3x2x!fixed.num<s5, 5>>, 1> {

@@ -1,0 +1,114 @@
+"""How far the quantized result of a chain can be from its reference, where operands are off."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calocc.dialects.fixed.arithmetic import to_real
+from calocc.dialects.fixed.format import Format, Overflow
+from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.qnn.function import STEEPEST, FunctionOp
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.passes.lowering.chain import Chain, Stage
+from calocc.passes.lowering.deviation import EXACT, UNKNOWN, Operand, quantized, through
+
+Mantissas = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+MOST_POINTS = 1 << 20
+"""Operands, over all channels, beyond which a chain is bounded by its slopes."""
+
+
+def of_chain(chain: Chain, bounds: Interval, deviation: Reals, largest: int) -> Reals:
+    """That of a chain whose fixed-point form is off by `largest` LSB at most.
+
+    `bounds` (channels,) are those of the operand, which deviates by `deviation`.
+    """
+    format = chain.quantizer.format
+    assert format is not None
+    own: Reals = np.full((), largest * format.lsb, np.float64)
+    if chain.last.inserted is not None:
+        return own + _spread(chain, deviation) + _cut_off(chain, bounds)
+    if not deviation.any():
+        return own
+    if not np.isfinite(deviation).all():
+        return UNKNOWN
+    shift = int(np.ceil(deviation.max() / 2.0**-chain.frac))
+    if chain.monotone and _few(bounds, shift):
+        return own + _steps_between(chain, bounds, shift) * format.lsb
+    spread = _spread(chain, deviation)
+    return own + of_cast(chain.last, Interval.of_format(format, (1,)), spread)
+
+
+def of_cast(op: QuantizeOp, bounds: Interval, deviation: Reals) -> Reals:
+    """That of a plain quantizer or, for an inserted one, of what it rounds and cuts off.
+
+    `bounds` are those of the fixed-point operand.
+    """
+    assert op.quantizer is not None
+    quantizer = op.quantizer.quantizer
+    assert quantizer.format is not None
+    if op.inserted is not None:
+        return deviation + beyond(bounds, quantizer.format)
+    if not deviation.any():
+        return EXACT
+    reach = (quantizer.format.max_mantissa - quantizer.format.min_mantissa) * quantizer.format.lsb
+    uniform = quantizer.rule is not None and quantizer.rule[1] in (Overflow.SAT, Overflow.SAT_SYM)
+    return quantized(deviation, quantizer.format.lsb if uniform else np.inf, reach)
+
+
+def beyond(bounds: Interval, format: Format) -> Reals:
+    """What rounding to nearest and saturation take from numbers in `bounds`, at most."""
+    least, most = (np.ldexp(b.astype(np.float64), -bounds.frac) for b in (bounds.lo, bounds.hi))
+    return _beyond(least, most, format)
+
+
+def _beyond(least: Reals, most: Reals, format: Format) -> Reals:
+    ends = to_real(np.array([format.min_mantissa, format.max_mantissa]), format.frac)
+    return np.maximum(np.maximum(ends[0] - least, most - ends[1]), format.lsb / 2)
+
+
+def _points(bounds: Interval, shift: int = 0) -> Mantissas:
+    """Offsets (points, 1) from the lower bounds that reach `shift` beyond both of them."""
+    span = int((bounds.hi - bounds.lo).max()) + 1
+    return np.arange(-shift, span + shift)[:, None]
+
+
+def _few(bounds: Interval, shift: int = 0) -> bool:
+    span = int((bounds.hi - bounds.lo).max()) + 1
+    return (span + 2 * shift) * bounds.lo.size <= MOST_POINTS
+
+
+def _steps_between(chain: Chain, bounds: Interval, shift: int) -> Mantissas:
+    """How many levels a monotone chain passes, per channel, on any `shift` LSB of its operand."""
+    levels = chain.reference(bounds.lo + _points(bounds, shift))
+    return np.abs(levels[shift:] - levels[:-shift]).max(axis=0)
+
+
+def _cut_off(chain: Chain, bounds: Interval) -> Reals:
+    """What an inserted quantizer takes from the reals of a chain, per channel."""
+    format = chain.quantizer.format
+    assert format is not None
+    if _few(bounds):
+        values = chain.value(np.minimum(bounds.lo + _points(bounds), bounds.hi))
+        return np.abs(chain.quantizer(values) - values).max(axis=0)
+    if not all(stage.monotone for stage in chain.stages):
+        return UNKNOWN
+    ends = chain.value(np.stack([bounds.lo, bounds.hi]))
+    return _beyond(ends.min(axis=0), ends.max(axis=0), format)
+
+
+def _spread(chain: Chain, deviation: Reals) -> Reals:
+    """The deviation of a chain's reals, in front of its quantizer."""
+    for stage in chain.stages:
+        deviation = _through(stage, deviation)
+    return deviation
+
+
+def _through(stage: Stage, deviation: Reals) -> Reals:
+    if isinstance(stage.op, FunctionOp):
+        slope = STEEPEST.get(stage.op.kind.data, np.inf)
+        return slope * deviation if deviation.any() else EXACT
+    known = [Operand(np.abs(c), EXACT) for c in stage.constants]
+    return through(stage.op, [Operand(EXACT, deviation), *known])
