@@ -26,6 +26,7 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import (
     Arrays,
     calibration_arrays,
+    declare_indices,
     declare_inputs,
     has_all_inputs,
     load_arrays,
@@ -309,6 +310,7 @@ class Compilation:
             for name, f in self.options.inputs.items()
         }
         declare_inputs(module, declared)
+        declare_indices(module)
         self.seconds["import"] = perf_counter() - started
         return module
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import frexp
 from pathlib import Path
@@ -13,12 +13,15 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.layers.registry import quantizer_to
 from calocc.compiler.ports import Port, input_ports, main_function
 from calocc.dialects.fixed.format import Format
+from calocc.dialects.qnn.embedding import EmbeddingOp
+from calocc.dialects.qnn.movement import MovementOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 
 WIDEST = 32
@@ -184,6 +187,25 @@ def declare_inputs(module: ModuleOp, formats: Mapping[str, Format]) -> None:
     for index, port in enumerate(input_ports(module)):
         if port.name in formats:
             _quantize(module, index, port, formats[port.name])
+
+
+def declare_indices(module: ModuleOp) -> None:
+    """Give inputs without a format that only number rows of tables the bits for their last row."""
+    for index, port in enumerate(input_ports(module)):
+        readers = list(_readers(main_function(module).args[index]))
+        tables = [op for op in readers if isinstance(op, EmbeddingOp)]
+        if len(tables) == len(readers):
+            bits = max((max(op.rows for op in tables) - 1).bit_length(), 1)
+            _quantize(module, index, port, Format(signed=False, width=bits, integer=bits))
+
+
+def _readers(value: SSAValue) -> Iterator[Operation]:
+    """What reads the elements of a value, wherever they are moved."""
+    for use in value.uses:
+        if isinstance(use.operation, MovementOp):
+            yield from _readers(use.operation.result)
+        else:
+            yield use.operation
 
 
 def quantize_inputs(module: ModuleOp, calibration: Arrays, source: str) -> None:

@@ -9,7 +9,7 @@ from calocc.compiler.inputs import BadFormat, parse_format
 from calocc.dialects.fixed.format import Format
 
 FORMATS = (
-    *("kernel", "recurrent_kernel", "bias"),
+    *("kernel", "recurrent_kernel", "bias", "embeddings"),
     *("activation", "recurrent_activation", "state", "output"),
 )
 FOLDINGS = ("pe", "simd")

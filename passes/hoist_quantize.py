@@ -16,17 +16,23 @@ from xdsl.pattern_rewriter import (
     op_type_rewrite_pattern,
 )
 
+from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.movement import ConcatOp, MovementOp
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import Quantizer
 
 
+def _keeps_zero(quantizer: Quantizer) -> bool:
+    """Whether the quantizer leaves zeros as they are, whatever stands beside them."""
+    return not quantizer.data_dependent and float(quantizer(np.zeros(1))[0]) == 0.0
+
+
 def _commutes(op: object, quantizer: Quantizer) -> bool:
     """Whether quantizing before `op` is the same as quantizing after it."""
     if isinstance(op, MovementOp):
         # Padding brings in zeros, which the quantizer must leave as they are.
-        return not quantizer.data_dependent and float(quantizer(np.zeros(1))[0]) == 0.0
+        return _keeps_zero(quantizer)
     return isinstance(op, PoolOp) and op.kind.data is Pooling.MAX and quantizer.monotone
 
 
@@ -68,6 +74,24 @@ class QuantizeBranches(RewritePattern):
         rewriter.erase(concat)
 
 
+class QuantizeTable(RewritePattern):
+    """quantize(embedding(x, w)) -> embedding(x, quantize(w))"""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: QuantizeOp, rewriter: PatternRewriter, /) -> None:
+        """Quantize the table if nothing else reads its rows, and zeros stay zeros."""
+        embedding = op.x.owner
+        if op.quantizer is None or not isinstance(embedding, EmbeddingOp):
+            return
+        quantizer = op.quantizer.quantizer
+        if not op.x.has_one_use() or not _keeps_zero(quantizer):
+            return
+        table = QuantizeOp.real(embedding.w, quantizer, op.layer_name)
+        rows = EmbeddingOp(embedding.x, table, layer=embedding.layer_name)
+        rewriter.replace(op, [table, rows])
+        rewriter.erase(embedding)
+
+
 @dataclass(frozen=True)
 class HoistQuantize(ModulePass):
     """Quantize before moving elements: fewer bits move, and inputs meet their quantizer first."""
@@ -76,5 +100,7 @@ class HoistQuantize(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""
-        patterns = GreedyRewritePatternApplier([QuantizeFirst(), QuantizeBranches()])
+        patterns = GreedyRewritePatternApplier(
+            [QuantizeFirst(), QuantizeBranches(), QuantizeTable()]
+        )
         PatternRewriteWalker(patterns).rewrite_module(op)

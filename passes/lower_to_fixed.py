@@ -22,10 +22,10 @@ from calocc.compiler.ports import (
     return_op,
     set_ports,
 )
-from calocc.passes.lowering import layer_norm, recurrent, softmax
+from calocc.passes.lowering import embedding, layer_norm, recurrent, softmax
 from calocc.passes.lowering.lowering import Lowering
 
-BUILT_IN = (layer_norm, recurrent, softmax)
+BUILT_IN = (embedding, layer_norm, recurrent, softmax)
 """Modules whose import fills the registry of rules."""
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 from xdsl.dialects.builtin import ModuleOp
 
 from calocc.codegen.vitis.emitter import Emitter, Firmware
-from calocc.codegen.vitis.emitters import compute, layer_norm, recurrent, routing, softmax
+from calocc.codegen.vitis.emitters import (
+    compute,
+    embedding,
+    layer_norm,
+    recurrent,
+    routing,
+    softmax,
+)
 
-BUILT_IN = (compute, layer_norm, recurrent, routing, softmax)
+BUILT_IN = (compute, embedding, layer_norm, recurrent, routing, softmax)
 """Modules whose import fills the registry of emitters."""
 
 

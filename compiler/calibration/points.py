@@ -22,6 +22,7 @@ from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import ExactElementwiseOp, MultiplyOp, ReluOp
+from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.movement import ConcatOp, MovementOp
@@ -125,6 +126,8 @@ class Needs:
         if isinstance(op, LayerNormOp):  # whose spread has twice the bits of a row's sum
             self._limit(computed, Kind.NARROW, Role.TERM)
             return Kind.EXACT
+        if isinstance(op, EmbeddingOp):
+            return self._rows(op)
         if isinstance(op, WeightedOp):
             return self._weighted(op, computed)
         if isinstance(op, FunctionOp):
@@ -138,6 +141,15 @@ class Needs:
             self._limit(computed, Kind.NARROW, Role.FACTOR)
         self._limit(computed, Kind.EXACT, Role.TERM)
         return Kind.EXACT
+
+    def _rows(self, op: EmbeddingOp) -> Kind:
+        """A quantizer behind all readers of a real table, which moves into it."""
+        readers = (use.operation for use in op.result.uses)
+        if not _is_real(op.w) or all(isinstance(reader, QuantizeOp) for reader in readers):
+            return Kind.EXACT
+        self.mark(op.result, Role.TERM)
+        self.forced = True
+        return Kind.NARROW
 
     def _weighted(self, op: WeightedOp, computed: Sequence[SSAValue]) -> Kind:
         self._limit(computed, Kind.NARROW, Role.FACTOR)

@@ -22,6 +22,7 @@ from calocc.compiler.keras.layers import (
     deepcalo,
     depthwise,
     einsum,
+    embedding,
     folding,
     layer_norm,
     linear,
@@ -57,6 +58,7 @@ BUILT_IN = (
     deepcalo,
     depthwise,
     einsum,
+    embedding,
     folding,
     layer_norm,
     linear,
@@ -157,12 +159,23 @@ def _input(
 ) -> Port:
     config = LayerConfig(model.layer(ref.layer))
     shape = _fixed_shape(config)
+    if _readers(model, ref) == {"Embedding"}:
+        config.take_str("dtype", "float32", _INDEX_TYPES)
     config.finish()
     argument = builder.block.insert_arg(real_tensor(shape), len(builder.block.args))
     if SSAValue.is_valid_name(ref.layer):
         argument.name_hint = ref.layer
     values[ref] = argument
     return Port(ref.layer, shape)
+
+
+_INDEX_TYPES = ("float32", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+
+def _readers(model: KerasModel, ref: TensorRef) -> set[str]:
+    """The classes of the layers that read a tensor."""
+    calls = (call for call in model.calls if ref in _sources(model, call))
+    return {model.layer(call.layer).class_name for call in calls}
 
 
 def _fixed_shape(config: LayerConfig) -> tuple[int, ...]:

@@ -292,6 +292,7 @@ _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], Variables]] = {
     "QDepthwiseConv2DBatchnorm": _folding("depthwise_kernel"),
     "PReLU": lambda config: {"vars": ("alpha",)},
     "EinsumDense": _einsum,
+    "Embedding": lambda config: {"vars": ("embeddings",)},
     "LayerNormalization": _layer_norm,
     "TimeDistributed": _wrapped,
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "QSimpleRNN", "QLSTM", "QGRU"), _cell),

@@ -64,6 +64,11 @@ def softmax() -> int:
     return STREAM + TABLE + DIVIDE
 
 
+def embedding() -> int:
+    """A comparison of the index, and the table."""
+    return STREAM + EPILOGUE + TABLE
+
+
 def layer_norm() -> int:
     """Products for the spread, its leading bit, two shifts, table, interpolation, product."""
     return STREAM + 2 * MULTIPLY + 2 * EPILOGUE + TABLE + 2 * MULTIPLY + EPILOGUE

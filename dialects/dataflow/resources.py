@@ -162,6 +162,11 @@ def softmax(table_size: int, entry_width: int, out_width: int) -> Resources:
     return memory(table_size, entry_width) + divider + logic(CONTROL_LUTS)
 
 
+def embedding(words: int, beat_width: int, index_width: int) -> Resources:
+    """A ROM of `words`, a comparison of the index, and zeros in place of what is not there."""
+    return memory(words, beat_width) + logic(index_width + beat_width + CONTROL_LUTS)
+
+
 def layer_norm(
     length: int, data_width: int, spread_width: int, table: tuple[int, int]
 ) -> Resources:

@@ -331,6 +331,17 @@ def recurrent(
     )
 
 
+def embedding(positions: int, folds: int, depth: int | None = None) -> Schedule:
+    """Per index: it is read with the first of the `folds` beats of its row."""
+    iterations = positions * folds
+    return Schedule(
+        (_arange(positions, step=folds),),
+        (_arange(iterations),),
+        iterations,
+        depths.embedding() if depth is None else depth,
+    )
+
+
 def layer_norm(rows: int, length: int, depth: int | None = None) -> Schedule:
     """Two passes over each row, an element per iteration.
 

@@ -21,6 +21,7 @@ from calocc.dialects.qnn.elementwise import (
     ReluOp,
     SubtractOp,
 )
+from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
@@ -43,6 +44,7 @@ QNN = Dialect(
         ConvOp,
         DenseOp,
         DepthwiseOp,
+        EmbeddingOp,
         FunctionOp,
         GateOp,
         IsZeroOp,

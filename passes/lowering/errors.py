@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calocc.compiler.diagnostics import CaloccError
+from calocc.dialects.fixed.format import Format
 
 
 @dataclass(eq=False)
@@ -54,6 +55,54 @@ class UnquantizedConstant(CaloccError):
     def hint(self) -> str:
         kernel = "a kernel quantizer such as quantized_bits(8,0,alpha=1)"
         return f"train with {kernel}, or pass --set {self.layer}.kernel=fixed<W,I>"
+
+
+@dataclass(eq=False)
+class UnquantizedTable(CaloccError):
+    """The rows of an embedding need more bits than are kept."""
+
+    layer: str
+    width: int
+    limit: int
+
+    @property
+    def where(self) -> str:
+        return f"layer {self.layer!r}"
+
+    @property
+    def what(self) -> str:
+        bits = f"its entries need {self.width} bits, and {self.limit} is the limit"
+        return f"its table is not quantized: {bits}"
+
+    @property
+    def hint(self) -> str:
+        return (
+            "add one QActivation that keeps 0 right behind it for all that read it, or pass "
+            f"--set {self.layer}.embeddings=fixed<W,I>"
+        )
+
+
+@dataclass(eq=False)
+class FractionalIndices(CaloccError):
+    """Numbers of rows that may not be integers."""
+
+    layer: str
+    format: Format
+
+    @property
+    def where(self) -> str:
+        return f"layer {self.layer!r}"
+
+    @property
+    def what(self) -> str:
+        return f"its indices have the format {self.format}, with {self.format.frac} fraction bits"
+
+    @property
+    def hint(self) -> str:
+        return (
+            "declare the input of indices as integers, --input NAME=ufixed<W,W>, or quantize them "
+            "by a QActivation such as quantized_bits(8,8,keep_negative=0,alpha=1)"
+        )
 
 
 @dataclass(eq=False)

@@ -29,6 +29,7 @@ from calocc.dialects.qnn.elementwise import (
     ReluOp,
     SubtractOp,
 )
+from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.layer_norm import LayerNormOp, largest_result, stated_epsilon
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
 from calocc.dialects.qnn.op import QnnOp, Shape, fixed_tensor, format_of, shape_of
@@ -147,9 +148,10 @@ def _normalised(net: FixedNetwork, x: SSAValue) -> SSAValue:
 
 
 def every_kind(opt_level: int = 2) -> Design:
-    """Two inputs, two outputs, and a process of every kind."""
-    net = FixedNetwork(((6, 4, 3), "fixed<5,2>"), ((2, 4, 2), "ufixed<4,2>"))
-    first, second = net.block.args
+    """Three inputs, three outputs, and a process of every kind."""
+    shapes = ((6, 4, 3), "fixed<5,2>"), ((2, 4, 2), "ufixed<4,2>"), ((5,), "ufixed<4,4>")
+    net = FixedNetwork(*shapes)
+    first, second, third = net.block.args
     image = _image(net, first)
     gate = net.add(ReluOp((_other(net, second),), layer="relu"))
     flat = [
@@ -168,5 +170,6 @@ def every_kind(opt_level: int = 2) -> Design:
     result = fixed_tensor(shape_of(coarse), Format.parse("ufixed<8,0>"))
     softmax = SoftmaxOp(coarse, exponentials, result, "softmax")
     net.block.add_op(softmax)
+    words = net.add(EmbeddingOp(third, net.constant((11, 3), "fixed<4,1>"), layer="embedding"))
     scaled = net.add(MultiplyOp((image, net.constant((4,), "fixed<3,2>")), layer="scale"))
-    return net.design("every_kind", [softmax.result, scaled], opt_level)
+    return net.design("every_kind", [softmax.result, scaled, words], opt_level)

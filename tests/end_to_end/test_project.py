@@ -134,8 +134,8 @@ def test_every_kind_of_process_is_there() -> None:
     kinds = {op.name for op in small().module.walk() if op.name.startswith("dataflow.")}
     assert kinds == {
         f"dataflow.{kind}"
-        for kind in "buffer concat depthwise fork lanes layer_norm map matvec pad reduce reshape "
-        "slice softmax upsample window".split()
+        for kind in "buffer concat depthwise embedding fork lanes layer_norm map matvec pad reduce "
+        "reshape slice softmax upsample window".split()
     }
 
 

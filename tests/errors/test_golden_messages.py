@@ -27,6 +27,7 @@ from calocc.compiler.keras.importer import BrokenPlugin
 from calocc.compiler.keras.layers.registry import LayerClash, UnsupportedLayer, UnusedOverride
 from calocc.compiler.keras.refusals import REFUSED_LAYERS, RefusedLayer
 from calocc.compiler.settings import FoldingIgnored, UnknownSetting
+from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import BadPin, DoesNotFit
 from calocc.passes.check_dataflow import NotBuildable
 from calocc.passes.lowering import errors as lowering
@@ -77,6 +78,7 @@ SAMPLES: list[CaloccError] = [
     UnsupportedLayer("conv", "Conv2D", "axis=1 is not the channel axis", "use the last axis"),
     UnusedOverride("dense_9.kernel"),
     lowering.DataDependent("act", "quantized_bits(6,0,alpha='auto')"),
+    lowering.FractionalIndices("words", Format.parse("fixed<16,6>")),
     lowering.InputWithoutFormat("image", "no quantizer stands between it and layer 'conv'"),
     lowering.NeedsQuantizer("act", "tanh", "layer 'dense' and layer 'add'"),
     lowering.NoCommonGrid("act", "quantized_ulaw(8,0)"),
@@ -84,6 +86,7 @@ SAMPLES: list[CaloccError] = [
     lowering.TooManySteps("tanh", 1 << 20, 1 << 16),
     lowering.TooWide("dense"),
     lowering.UnquantizedConstant("dense", 41, None, 24),
+    lowering.UnquantizedTable("words", 41, 24),
 ]
 
 ELSEWHERE = ("calocc.compiler.keras.errors",)

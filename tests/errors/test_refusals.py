@@ -82,6 +82,11 @@ def up(words: str, **config: Any) -> Case:
     return "QConv2DTranspose", weights, IMAGE, UP | config, words
 
 
+def embedding(words: str, **config: Any) -> Case:
+    sizes = {"input_dim": 3, "output_dim": 2}
+    return "Embedding", {"embeddings": ones(3, 2)}, ROW, sizes | config, words
+
+
 def timed(words: str, inner: str, shape: tuple[int, ...] = IMAGE, **config: Any) -> Case:
     layer = {"class_name": inner, "config": {"name": "inner", **config}}
     return "TimeDistributed", NORM, shape, {"layer": layer}, words
@@ -129,6 +134,8 @@ LAYERS: dict[str, Case] = {
     "norm-axis": plain("BatchNormalization", "axis=5 is not an axis of its operand", axis=[1, 5]),
     "norm-batch": plain("BatchNormalization", "axis=0 is not an axis of its operand", axis=0),
     "renorm": plain("BatchNormalization", "renorm=True", renorm=True),
+    "embedding-rows": embedding("embeddings has the shape (3, 2), not (4, 2)", input_dim=4),
+    "embedding-key": embedding("combiner='sum', which is not interpreted", combiner="sum"),
     "no-layer-norm-axis": plain("LayerNormalization", "axis=[] is not a list of axes", axis=[]),
     "layer-norm-none": plain("LayerNormalization", "no axis to normalise over", axis=None),
     "layer-norm-axis": plain("LayerNormalization", "axis=4 is not an axis of its operand", axis=4),

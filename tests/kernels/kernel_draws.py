@@ -518,6 +518,46 @@ def draw_softmax(rng: random.Random) -> Case:
     )
 
 
+def draw_embedding(rng: random.Random) -> Case:
+    """`embedding` with indices of few bits and many, and rows that the table lacks."""
+    positions, rows, columns = rng.randint(1, 5), rng.randint(1, 12), rng.randint(1, 8)
+    lanes = rng.choice(divisors(columns))
+    texts = ("ufixed<1,1>", "ufixed<3,3>", "fixed<4,4>", "ufixed<3,4>", "fixed<40,41>")
+    index = Format.parse(rng.choice(texts))
+    element = draw_format(rng)
+    numbers = np.random.default_rng(rng.randrange(1 << 32))
+    table = numbers.integers(element.min_mantissa, element.max_mantissa, (rows, columns))
+    listed: list[list[int]] = table.tolist()
+    words = rows * columns // lanes
+    storage = rng.choice(["lutram", "bram"])
+    sizes = constants("sizes", n_positions=positions, n_rows=rows, n_out=columns)
+    definitions = (
+        f"{sizes}\n"
+        "struct config : sizes {\n"
+        f"    typedef ap_{element} entry_t;\n"
+        f"    static const nnet::storage table_storage = nnet::storage::{storage};\n"
+        "};\n"
+        f"static const long long mantissas[] = {{{', '.join(map(str, table.reshape(-1)))}}};\n"
+        f"static config::entry_t table[{words}][{lanes}];"
+    )
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        known = dict(enumerate(listed))
+        taken = [known.get(int(m) << -index.frac, [0] * columns) for m in event[0]]
+        return flat(np.array(taken))
+
+    return Case(
+        "embedding",
+        (Port(index, 1, positions),),
+        (Port(element, lanes, positions * columns),),
+        definitions,
+        f"fill(&table[0][0], mantissas, {rows * columns}); "
+        "nnet::embedding<in0_T, out0_T, config>(in0, out0, table);",
+        positions * columns // lanes,
+        model,
+    )
+
+
 def draw_layer_norm(rng: random.Random) -> Case:
     """`layer_norm` with large and small epsilons, and with shifts both ways behind the product."""
     rows, n = rng.randint(1, 3), rng.randint(1, 9)
@@ -582,5 +622,6 @@ DRAWS: dict[str, Callable[[random.Random], Case]] = {
     "upsample": draw_upsample,
     "buffer": draw_buffer,
     "softmax": draw_softmax,
+    "embedding": draw_embedding,
     "layer_norm": draw_layer_norm,
 }

@@ -37,6 +37,7 @@ from calocc.dialects.qnn.elementwise import (
     MultiplyOp,
     SubtractOp,
 )
+from calocc.dialects.qnn.embedding import EmbeddingOp, rows_of
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.op import QnnOp
@@ -143,6 +144,10 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
         return np.maximum(*(b.radius for b in operands))
     if isinstance(op, MaximumOp):  # QKeras computes clip(x, -1, 1) as 2 clip(x/2 + 1/2, 0, 1) - 1
         return operands[0].radius + ROUNDING * _unless_exact(operands[:1], np.ones(value.shape))
+    if isinstance(op, EmbeddingOp):
+        x, table = operands
+        assert not x.radius.any(), "rows that float32 may number otherwise"
+        return rows_of(table.radius, x.value.astype(np.int64))
     if isinstance(op, LayerNormOp):
         return _centred(op, operands[0], value)
     if isinstance(op, IsZeroOp):

@@ -68,6 +68,8 @@ class Spec:
     """Those that the user has to give, by tensor."""
     coarse: bool = False
     """Whether to compare it on numbers of few bits only, since it hands back what it rounds."""
+    indices: bool = False
+    """Whether its operand holds integers from 0 to 7."""
 
     def layer(self, name: str) -> Any:
         """A new Keras layer; an argument that is a Spec is the layer that it wraps."""
@@ -445,6 +447,8 @@ class Branches:
 
 def _apply(spec: Spec, name: str, x: Any) -> Any:
     layer = spec.layer(name)
+    if spec.indices:
+        x = qkeras.QActivation("quantized_bits(3,3,keep_negative=0,alpha=1)", name=f"{name}_of")(x)
     if spec.operands == 1:
         return layer(x)
     others = [keras.layers.LeakyReLU(0.5, name=f"{name}_{k}")(x) for k in range(1, spec.operands)]

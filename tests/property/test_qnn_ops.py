@@ -36,6 +36,7 @@ from calocc.dialects.qnn.elementwise import (
     ReluOp,
     SubtractOp,
 )
+from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.function import FUNCTIONS, VALLEYS, FunctionOp
 from calocc.dialects.qnn.layer_norm import (
     LayerNormOp,
@@ -197,6 +198,34 @@ def test_dense(data: st.DataObject) -> None:
     checked = case(lambda args: DenseOp(args[0], args[1]), [x, w])
     checked.check()
     checked.check_met(*_steepest(x, w.values, shape))
+
+
+@given(data=st.data())
+@SMALL
+def test_embedding(data: st.DataObject) -> None:
+    """Indices with few bits and many, some of them negative or multiples of 2."""
+    shape = data.draw(st.sampled_from([(3,), (2, 2)]))
+    width = data.draw(st.integers(1, 4))
+    format = Format(data.draw(st.booleans()), width, width + data.draw(st.integers(0, 1)))
+    x = Operand(shape, format, data.draw(values_of(format, (BATCH, *shape))))
+    w = data.draw(operands((data.draw(st.integers(1, 9)), 2), constant=True))
+    checked = case(lambda args: EmbeddingOp(args[0], args[1]), [x, w])
+    checked.check()
+    everything = range(format.min_mantissa, format.max_mantissa + 1)
+    checked.check_met(*([np.full((1, *shape), m), w.values] for m in everything))
+    (result,) = checked.fixed.evaluate(x.values, w.values)
+    listed: list[list[int]] = w.values.tolist()
+    rows = dict(enumerate(listed))
+    for index, row in zip(x.values.flat, result.reshape(-1, 2).tolist(), strict=True):
+        assert row == rows.get(int(index) << -format.frac, [0, 0])
+
+
+@given(st.floats(-20, 20))
+def test_real_indices_are_cut_to_integers(x: float) -> None:
+    table = ConstantOp.real(np.arange(1.0, 13.0)[:, None])
+    op = EmbeddingOp(Block(arg_types=[real_tensor((1,))]).args[0], table)
+    (result,) = op.evaluate(np.array([[x]]), table.evaluate_real())
+    assert result.item() == (int(x) + 1 if 0 <= int(x) < 12 else 0)
 
 
 def _steepest(x: Operand, kernels: Ints, shape: Shape) -> list[list[Ints]]:

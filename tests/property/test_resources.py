@@ -105,6 +105,13 @@ def test_matvec_adds_up() -> None:
     assert resources.matvec(2, 4, 100, 100, 6, 14, 24) == per_pe.scaled(2) + control
 
 
+def test_embedding_adds_up() -> None:
+    """1000 rows of four 8-bit entries, two per beat: two columns of block RAM 1K x 18 deep."""
+    logic = 10 + 16 + 60
+    table = Resources(bram18=2, ff=16)
+    assert resources.embedding(2000, 16, 10) == table + Resources(lut=logic, ff=2 * logic)
+
+
 def test_constant_weights_take_no_memory() -> None:
     fixed, folded = (resources.matvec(1, 1, depth, depth, 8, 8, 20) for depth in (1, 2))
     assert (folded.lut - fixed.lut, folded.ff - fixed.ff) == (8, 8)

@@ -246,6 +246,17 @@ def test_softmax(rows: int, length: int) -> None:
 
 
 @given(few, few)
+def test_embedding(positions: int, folds: int) -> None:
+    loop = Recorder.of(1, 1)
+    for _, fold in indices(positions, folds):
+        if fold == 0:
+            loop.read()
+        loop.write()
+        loop.end()
+    assert_runs_as(schedules.embedding(positions, folds), loop)
+
+
+@given(few, few)
 def test_layer_norm(rows: int, length: int) -> None:
     loop = Recorder.of(1, 1)
     for _, phase, _ in indices(rows, 2, length):

@@ -12,6 +12,7 @@ from calocc.dialects.qnn.batch_norm import BatchNormOp
 from calocc.dialects.qnn.conv import ConvolutionOp
 from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.elementwise import ElementwiseOp
+from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
@@ -25,7 +26,8 @@ MOST_STEPS = 64
 """Copies of a layer beyond which a design is not sensible."""
 
 _BY_LAST_AXIS = (
-    *(BatchNormOp, DenseOp, ElementwiseOp, FunctionOp, LayerNormOp, ReshapeOp, SoftmaxOp),
+    *(BatchNormOp, DenseOp, ElementwiseOp, EmbeddingOp, FunctionOp, LayerNormOp, ReshapeOp),
+    SoftmaxOp,
 )
 """Ops to which more axes in front make no difference."""
 _BY_AXES = (ConcatOp, SliceOp, TransposeOp)
