@@ -17,6 +17,7 @@ from xdsl.rewriter import InsertPoint
 
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
 from calocc.dialects.dataflow.depthwise import DepthwiseOp
+from calocc.dialects.dataflow.interpolate import InterpolateOp
 from calocc.dialects.fixed.ops import YieldOp
 
 
@@ -29,7 +30,7 @@ class AbsorbMap(RewritePattern):
         if len(op.args) != 1:
             return
         producer = op.args[0].owner
-        if not isinstance(producer, MatvecOp | DepthwiseOp | ReduceOp | MapOp):
+        if not isinstance(producer, MatvecOp | DepthwiseOp | InterpolateOp | ReduceOp | MapOp):
             return
         block = producer.epilogue.block
         last = block.last_op

@@ -19,10 +19,17 @@ from calocc.compiler.ports import (
     replace_body,
     set_ports,
 )
-from calocc.passes.partitioning import elementwise, embedding, layer_norm, layers, recurrent
+from calocc.passes.partitioning import (
+    elementwise,
+    embedding,
+    interpolate,
+    layer_norm,
+    layers,
+    recurrent,
+)
 from calocc.passes.partitioning.partition import Partition
 
-BUILT_IN = (elementwise, embedding, layer_norm, layers, recurrent)
+BUILT_IN = (elementwise, embedding, interpolate, layer_norm, layers, recurrent)
 """Modules whose import fills the registry of rules."""
 
 

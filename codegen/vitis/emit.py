@@ -8,13 +8,14 @@ from calocc.codegen.vitis.emitter import Emitter, Firmware
 from calocc.codegen.vitis.emitters import (
     compute,
     embedding,
+    interpolate,
     layer_norm,
     recurrent,
     routing,
     softmax,
 )
 
-BUILT_IN = (compute, embedding, layer_norm, recurrent, routing, softmax)
+BUILT_IN = (compute, embedding, interpolate, layer_norm, recurrent, routing, softmax)
 """Modules whose import fills the registry of emitters."""
 
 

@@ -36,6 +36,7 @@ from calocc.compiler.keras.layers import (
     structure,
     time_distributed,
     transposed,
+    upsampling,
 )
 from calocc.compiler.keras.layers.masks import passes_mask
 from calocc.compiler.keras.layers.registry import (
@@ -72,6 +73,7 @@ BUILT_IN = (
     structure,
     time_distributed,
     transposed,
+    upsampling,
 )
 """Modules whose import fills the registry."""
 

@@ -59,6 +59,11 @@ def line_buffer() -> int:
     return STREAM + MEMORY + 1
 
 
+def interpolation() -> int:
+    """A row from memory, two products one behind the other, each with an addition, the epilogue."""
+    return STREAM + MEMORY + 2 * (MULTIPLY + 1) + EPILOGUE
+
+
 def softmax() -> int:
     """Maximum, table, sum and the division by it, in the last of the three passes."""
     return STREAM + TABLE + DIVIDE

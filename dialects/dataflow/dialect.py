@@ -7,6 +7,7 @@ from xdsl.ir import Dialect
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp, SoftmaxOp
 from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.embedding import EmbeddingOp
+from calocc.dialects.dataflow.interpolate import InterpolateOp
 from calocc.dialects.dataflow.layer_norm import LayerNormOp
 from calocc.dialects.dataflow.recurrent import DotOp, NextOp, RecurrentOp
 from calocc.dialects.dataflow.reverse import ReverseOp
@@ -32,6 +33,7 @@ DATAFLOW = Dialect(
         DotOp,
         EmbeddingOp,
         ForkOp,
+        InterpolateOp,
         LanesOp,
         LayerNormOp,
         MapOp,

@@ -156,6 +156,26 @@ def reduce(lanes: int, channels: int, acc_width: int) -> Resources:
     return Resources(ff=channels * acc_width) + logic(lanes * acc_width + CONTROL_LUTS)
 
 
+def interpolate(
+    lanes: int,
+    words: int,
+    channels: int,
+    share_widths: tuple[int, int],
+    widths: tuple[int, int, int],
+) -> Resources:
+    """Per lane two times a difference, a multiplier by a share and a sum; `words` beats of rows.
+
+    `widths` are those of pixels, of pixels weighted down and of pixels weighted both ways; two of
+    the second kind are kept of each channel.
+    """
+    products = Resources()
+    for share, before, after in zip(share_widths, widths, widths[1:], strict=False):
+        products = products + multiplier(share, before + 1) + logic(before + after)
+    rows = memory(words, lanes * widths[0]) if words else Resources()
+    kept = Resources(ff=2 * channels * widths[1]) + rows
+    return products.scaled(lanes) + kept + logic(CONTROL_LUTS)
+
+
 def softmax(table_size: int, entry_width: int, out_width: int) -> Resources:
     """The table of exponentials and a pipelined divider of one quotient bit per stage."""
     divider = logic(out_width * (entry_width + out_width))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from calocc.dialects.dataflow import depths
 from calocc.dialects.dataflow.schedule import Schedule
+from calocc.dialects.qnn.stretch import Stretch
 from calocc.dialects.qnn.windows import reach
 
 Ints = NDArray[np.int64]
@@ -281,6 +282,22 @@ def upsample(
         (_arange(trips),),
         trips,
         depths.line_buffer() if depth is None else depth,
+    )
+
+
+def interpolate(rows: Stretch, columns: Stretch, beats: int, depth: int | None = None) -> Schedule:
+    """Bilinear interpolation: for output row, output column, beat of a pixel: write.
+
+    A beat is read in the first output that lies in front of its pixel, or on it.
+    """
+    width = columns.length * columns.factor * beats
+    pixels = np.add.outer(rows.starts() * width, columns.starts() * beats)
+    trips = rows.length * rows.factor * width
+    return Schedule(
+        (_runs(pixels.ravel(), beats),),
+        (_arange(trips),),
+        trips,
+        depths.interpolation() if depth is None else depth,
     )
 
 

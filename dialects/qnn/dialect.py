@@ -23,6 +23,7 @@ from calocc.dialects.qnn.elementwise import (
 )
 from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.function import FunctionOp
+from calocc.dialects.qnn.interpolate import InterpolateOp
 from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
 from calocc.dialects.qnn.pool import PoolingAttr, PoolOp
@@ -47,6 +48,7 @@ QNN = Dialect(
         EmbeddingOp,
         FunctionOp,
         GateOp,
+        InterpolateOp,
         IsZeroOp,
         LayerNormOp,
         LeakyReluOp,

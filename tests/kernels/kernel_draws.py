@@ -453,6 +453,62 @@ def draw_upsample(rng: random.Random) -> Case:
     )
 
 
+def draw_interpolate(rng: random.Random) -> Case:
+    """`interpolate` by any integer factors."""
+    height, width, channels = (rng.randint(1, 4) for _ in range(3))
+    factors = rng.randint(1, 5), rng.randint(1, 5)
+    lanes, element = rng.choice(divisors(channels)), draw_format(rng)
+    accum = Format(True, 24, 24 - element.frac)
+    epilogue = Epilogue.draw(rng, accum)
+    sizes = constants(
+        "sizes",
+        in_height=height,
+        in_width=width,
+        n_chan=channels,
+        height_factor=factors[0],
+        width_factor=factors[1],
+    )
+    # A unit is at most 10.
+    column = Format(element.signed, element.width + 4, element.integer + 4)
+    definitions = (
+        f"{sizes}\n{epilogue.definition}\n"
+        "struct config : sizes {\n"
+        f"    typedef ap_{column} column_t;\n"
+        f"    typedef ap_{accum} accum_t;\n"
+        "    typedef case_epilogue epilogue;\n"
+        "};"
+    ).replace("struct epilogue", "struct case_epilogue")
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        image = event[0].reshape(height, width, channels)
+        for axis, factor in enumerate(factors):
+            image = interpolated(image, axis, factor)
+        return flat(epilogue.model(image))
+
+    size = height * width * channels
+    return Case(
+        "interpolate",
+        (Port(element, lanes, size),),
+        (Port(epilogue.result, lanes, size * factors[0] * factors[1]),),
+        definitions,
+        "nnet::interpolate<in0_T, out0_T, config>(in0, out0);",
+        size * factors[0] * factors[1] // lanes,
+        model,
+    )
+
+
+def interpolated(image: Ints, axis: int, factor: int) -> Ints:
+    """Pixel k lies at (2 k + 1 - factor) / (2 factor) of the image; times the denominator."""
+    last = image.shape[axis] - 1
+    pixels: list[Ints] = []
+    for k in range(image.shape[axis] * factor):
+        below, share = divmod(2 * k + 1 - factor, 2 * factor)
+        first, second = (image.take([min(max(n, 0), last)], axis) for n in (below, below + 1))
+        pixels.append((2 * factor - share) * first + share * second)
+    whole = np.concatenate(pixels, axis)
+    return whole // 2 if factor % 2 else whole
+
+
 def draw_buffer(rng: random.Random) -> Case:
     """`buffer`: all permutations with one lane, those that keep the last axis with several."""
     dims = [rng.randint(1, 4) for _ in range(rng.randint(1, 5))]
@@ -620,6 +676,7 @@ DRAWS: dict[str, Callable[[random.Random], Case]] = {
     "pad": draw_pad,
     "slice": draw_slice,
     "upsample": draw_upsample,
+    "interpolate": draw_interpolate,
     "buffer": draw_buffer,
     "softmax": draw_softmax,
     "embedding": draw_embedding,

@@ -39,6 +39,7 @@ from calocc.dialects.qnn.elementwise import (
 )
 from calocc.dialects.qnn.embedding import EmbeddingOp, rows_of
 from calocc.dialects.qnn.function import FunctionOp
+from calocc.dialects.qnn.interpolate import InterpolateOp
 from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.op import QnnOp
 from calocc.dialects.qnn.pool import Pooling, PoolOp
@@ -123,6 +124,8 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
         return _linear(op, operands)
     if isinstance(op, PoolOp) and op.kind.data is Pooling.SUM:
         return _linear(op, operands)
+    if isinstance(op, InterpolateOp):
+        return _interpolated(op, operands)
     if isinstance(op, BatchNormOp):
         return _normalised(op, operands)
     if isinstance(op, LeakyReluOp):
@@ -201,6 +204,14 @@ def _fraction_bits(x: Reals) -> Reals:
     for count in reversed(range(_FINEST)):
         bits[np.mod(x * 2.0**count, 1.0) == 0] = count
     return bits
+
+
+def _interpolated(op: InterpolateOp, operands: Sequence[Ball]) -> Reals:
+    """Of a sum whose weights Keras rounds unless they are multiples of a power of two."""
+    size = op.evaluate_real(np.abs(operands[0].value))
+    dyadic = op.scale & (op.scale - 1) == 0
+    rounded = _unless_exact(operands, size, (_of_all,)) if dyadic else size
+    return op.evaluate_real(operands[0].radius) * (1 + RELATIVE) + RELATIVE * rounded
 
 
 def _normalised(op: BatchNormOp, operands: Sequence[Ball]) -> Reals:

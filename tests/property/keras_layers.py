@@ -287,7 +287,8 @@ def _global(draw: st.DrawFn, name: str) -> Spec:
 
 @drawn("movement", "UpSampling2D")
 def _upsampling(draw: st.DrawFn, name: str) -> Spec:
-    return Spec(name, {"size": sizes(draw)}, 3)
+    interpolation = pick(draw, "nearest", "bilinear")
+    return Spec(name, {"size": sizes(draw), "interpolation": interpolation}, 3)
 
 
 @drawn("movement", "UpSampling1D")

@@ -32,6 +32,7 @@ from calocc.dialects.qnn.elementwise import (
     SubtractOp,
 )
 from calocc.dialects.qnn.function import STEEPEST, FunctionOp
+from calocc.dialects.qnn.interpolate import InterpolateOp
 from calocc.dialects.qnn.movement import ConcatOp, PadOp, ReshapeOp, TransposeOp, UpsampleOp
 from calocc.dialects.qnn.op import QnnOp, Shape, real_tensor, shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
@@ -216,6 +217,10 @@ class _Drawer:
         factors = (self.integer(1, 2), self.integer(1, 3))
         return self.net.add(UpsampleOp(x, factors, self.name("upsample")))
 
+    def interpolate(self, x: SSAValue) -> SSAValue:
+        factors = (self.integer(1, 3), self.integer(1, 2))
+        return self.net.add(InterpolateOp(x, factors, self.name("interpolate")))
+
     def transpose(self, x: SSAValue) -> SSAValue:
         axes = self.random.permutation(len(shape_of(x))).tolist()
         return self.net.add(TransposeOp(x, axes, self.name("transpose")))
@@ -268,6 +273,7 @@ class _Drawer:
             self.residual,
             self.pad,
             self.upsample,
+            self.interpolate,
             self.gate,
         ]
         return self.pick(images * 2 + anything if len(shape_of(x)) == 3 else anything)(x)

@@ -38,6 +38,10 @@ def row(**options: Any) -> Any:
     return keras.layers.Conv1DTranspose(2, **options, name="y")
 
 
+def bilinear(size: tuple[int, int]) -> Any:
+    return keras.layers.UpSampling2D(size, interpolation="bilinear", name="y")
+
+
 Case = tuple[tuple[int, ...], Callable[[], Any], tuple[str, ...]]
 CASES: dict[str, Case] = {
     "same": (IMAGE, lambda: quantized(kernel_size=3, strides=2, padding="same"), ()),
@@ -48,6 +52,9 @@ CASES: dict[str, Case] = {
     "output-padding": (
         IMAGE, lambda: plain(kernel_size=4, strides=3, padding="same", output_padding=(1, 2)), SET),
     "row": (ROW, lambda: row(kernel_size=4, strides=3), SET),
+    "bilinear": (IMAGE, lambda: bilinear((2, 4)), ()),
+    "thirds": (IMAGE, lambda: bilinear((3, 1)), ()),
+    "one-pixel": ((1, 1, 2), lambda: bilinear((5, 6)), ()),
 }  # fmt: skip
 
 

@@ -38,6 +38,7 @@ from calocc.dialects.qnn.elementwise import (
 )
 from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.function import FUNCTIONS, VALLEYS, FunctionOp
+from calocc.dialects.qnn.interpolate import InterpolateOp
 from calocc.dialects.qnn.layer_norm import (
     LayerNormOp,
     bound_in_lsb,
@@ -328,6 +329,35 @@ def test_pool(kind: Pooling, data: st.DataObject, padded: bool) -> None:
     checked.check_met(*([corner] for corner in x.corners()))
     (result,) = checked.fixed.evaluate(x.values)
     np.testing.assert_array_equal(result, _naive_pool(x.values, kind, window))
+
+
+@given(data=st.data(), factors=st.tuples(st.integers(1, 5), st.integers(1, 5)))
+@SMALL
+def test_interpolate(data: st.DataObject, factors: tuple[int, int]) -> None:
+    x = data.draw(operands(data.draw(IMAGES)))
+    checked = case(lambda args: InterpolateOp(args[0], factors), [x])
+    checked.check()
+    checked.check_met(*([corner] for corner in x.corners()))
+    (result,) = checked.fixed.evaluate(x.values)
+    assert isinstance(checked.real, InterpolateOp)
+    naive = [
+        [_bilinear(image, factors, *place) for place in np.ndindex(result.shape[1:3])]
+        for image in x.values
+    ]
+    expected = np.reshape(naive, result.shape) * checked.real.scale
+    np.testing.assert_allclose(result, expected, atol=1e-9)
+
+
+def _bilinear(image: Ints, factors: tuple[int, int], row: int, column: int) -> list[float]:
+    """One pixel, between the middles of its neighbours; beyond the last ones the image is flat."""
+    rows, columns = ([k + 0.5 for k in range(n)] for n in image.shape[:2])
+    down, across = (row + 0.5) / factors[0], (column + 0.5) / factors[1]
+    values: list[float] = []
+    for channel in range(image.shape[2]):
+        pixels: list[list[int]] = image[..., channel].tolist()
+        lines = [float(np.interp(across, columns, line)) for line in pixels]
+        values.append(float(np.interp(down, rows, lines)))
+    return values
 
 
 def _naive_pool(x: Ints, kind: Pooling, window: Window) -> Ints:

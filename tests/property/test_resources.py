@@ -146,6 +146,20 @@ def test_short_gaps_are_registers(across: int, bits: int) -> None:
     assert dilated.ff - resources.window((1, 2), 100, 1, 4, 4).ff == bits
 
 
+def test_interpolation_adds_up() -> None:
+    each = (
+        resources.multiplier(3, 9) + resources.logic(8 + 10)
+        + resources.multiplier(2, 11) + resources.logic(10 + 11)
+    )  # fmt: skip
+    one_row, two_rows = (
+        resources.interpolate(2, words, 6, share_widths=(3, 2), widths=(8, 10, 11))
+        for words in (0, 5000)
+    )
+    control = resources.logic(resources.CONTROL_LUTS)
+    assert one_row == each.scaled(2) + Resources(ff=2 * 6 * 10) + control
+    assert two_rows == one_row + resources.memory(5000, 16)
+
+
 def test_inputs_are_kept_for_later_output_folds() -> None:
     """Ten words of 4 x 14 bits, read again in each of ten output folds, are a memory in LUTs."""
     once, again = (resources.matvec(2, 4, 100, words, 6, 14, 24) for words in (100, 10))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from calocc.dialects.dataflow import depths, schedules
 from calocc.dialects.dataflow.schedule import Schedule
+from calocc.dialects.qnn.stretch import Stretch
 from calocc.dialects.qnn.windows import reach
 
 few = st.integers(1, 4)
@@ -214,6 +216,28 @@ def test_upsample(height: int, width: int, beats: int, down: int, across: int) -
         loop.write()
         loop.end()
     assert_runs_as(schedules.upsample(height, width, beats, (down, across)), loop)
+
+
+def _last_pixel(output: int, length: int, factor: int) -> int:
+    """The last one that an output of an axis depends on; it lies between its neighbours."""
+    place = (2 * output + 1 - factor) / (2 * factor)
+    return min(max(ceil(place), 0), length - 1)
+
+
+@given(few, few, few, few, few)
+def test_interpolate(height: int, width: int, beats: int, down: int, across: int) -> None:
+    """A pixel is read by the first output that depends on it."""
+    loop = Recorder.of(1, 1)
+    read: set[tuple[int, int, int]] = set()
+    for row, column, beat in indices(height * down, width * across, beats):
+        needed = (_last_pixel(row, height, down), _last_pixel(column, width, across), beat)
+        if needed not in read:
+            read.add(needed)
+            loop.read()
+        loop.write()
+        loop.end()
+    axes = Stretch(height, down), Stretch(width, across)
+    assert_runs_as(schedules.interpolate(*axes, beats), loop)
 
 
 def indices(*shape: int) -> Iterator[tuple[int, ...]]:

@@ -96,16 +96,6 @@ def cropping1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]
     return crop(builder, config, x, 0, _ends(config, "cropping"))
 
 
-@keras_layer("UpSampling2D")
-def upsampling2d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
-    """Each pixel repeated down and across."""
-    x = single(config, inputs)
-    require_rank(config, x, 3)
-    config.expect_default("data_format", "channels_last")
-    config.expect_default("interpolation", "nearest")
-    return builder.add(config, UpsampleOp(x, config.take_pair("size", (2, 2)), config.layer.name))
-
-
 @keras_layer("UpSampling1D")
 def upsampling1d(builder: Builder, config: LayerConfig, inputs: Sequence[SSAValue]) -> SSAValue:
     """Each step of a sequence repeated."""
