@@ -18,6 +18,7 @@ from xdsl.rewriter import InsertPoint
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
 from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.interpolate import InterpolateOp
+from calocc.dialects.dataflow.process import most_lanes
 from calocc.dialects.fixed.ops import YieldOp
 
 
@@ -31,6 +32,8 @@ class AbsorbMap(RewritePattern):
             return
         producer = op.args[0].owner
         if not isinstance(producer, MatvecOp | DepthwiseOp | InterpolateOp | ReduceOp | MapOp):
+            return
+        if isinstance(producer, DepthwiseOp) and producer.multiplier > most_lanes(op.result.type):
             return
         block = producer.epilogue.block
         last = block.last_op

@@ -27,6 +27,11 @@ class DepthwiseOp(WeightedOp):
 
     name = "dataflow.depthwise"
 
+    @property
+    def multiplier(self) -> int:
+        """Results of each channel, which leave in one beat."""
+        return self.weights.shape[-1]
+
     def fits(self) -> bool:
         """Weights are (taps, C, M), and a beat of inputs makes a beat of results."""
         if len(self.weights.shape) != 3:
@@ -45,7 +50,7 @@ class DepthwiseOp(WeightedOp):
         """The lanes offered if they are fast enough, else the fewest that are."""
         _, channels, multiplier = self.weights.shape
         x = stream_of(self.x)
-        most = min(most_lanes(x), most_lanes(self.result.type) // multiplier)
+        most = max(min(most_lanes(x), most_lanes(self.result.type) // multiplier), 1)
         lanes = choose_lanes(channels, lambda n: x.size // n, target, offered[0], most)
         return Folding((lanes,), (lanes * multiplier,))
 

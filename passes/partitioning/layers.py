@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp, SoftmaxOp
 from calocc.dialects.dataflow.depthwise import DepthwiseOp
-from calocc.dialects.dataflow.process import epilogue_region
+from calocc.dialects.dataflow.process import epilogue_region, most_lanes
 from calocc.dialects.dataflow.routing import (
     BufferOp,
     ConcatOp,
+    ForkOp,
     PadOp,
     ReshapeOp,
     UpsampleOp,
@@ -68,16 +73,47 @@ def _conv(partition: Partition, op: ConvOp) -> SSAValue:
 
 @streams(QnnDepthwiseOp)
 def _depthwise(partition: Partition, op: QnnDepthwiseOp) -> SSAValue:
-    """Windows, then a weighted sum per channel of each."""
-    weights = _weights(op.w, op.layer_name)
+    """Windows, then a weighted sum per channel of each.
+
+    The results of a channel leave in one beat; where that would be too wide, several processes have
+    some of its kernels each.
+    """
+    values = _weights(op.w, op.layer_name).value.numpy()
+    kernels = values.reshape(-1, *values.shape[2:])
     x = partition.add(WindowOp(partition.take(op.x), op.window, layer=op.layer_name))
-    values = weights.value.numpy()
-    taps = BlobAttr.of(values.reshape(-1, *values.shape[2:]))
-    multiplier = values.shape[-1]
-    result = StreamType.of(shape_of(op.result), op.out, multiplier)
-    epilogue = epilogue_region([op.out])
-    y = DepthwiseOp(x, taps, weights.out, epilogue, result, op.layer_name)
+    most = most_lanes(StreamType.of(shape_of(op.result), op.out))
+    parts = np.array_split(kernels, -(-kernels.shape[2] // most), axis=2)
+    if len(parts) == 1:
+        return _channelwise(partition, op, x, kernels)
+    fork = ForkOp(x, len(parts), op.layer_name)
+    partition.block.add_op(fork)
+    sums = [_channelwise(partition, op, *pair) for pair in zip(fork.copies, parts, strict=True)]
+    return _interleaved(partition, op, sums, kernels.shape[1])
+
+
+def _channelwise(
+    partition: Partition, op: QnnDepthwiseOp, x: SSAValue, kernels: NDArray[np.int64]
+) -> SSAValue:
+    """The sums of windows with some kernels (taps, C, M)."""
+    _, channels, multiplier = kernels.shape
+    shape = (*shape_of(op.result)[:-1], channels * multiplier)
+    result = StreamType.of(shape, op.out, multiplier)
+    format, epilogue = format_of(op.w), epilogue_region([op.out])
+    y = DepthwiseOp(x, BlobAttr.of(kernels), format, epilogue, result, op.layer_name)
     return partition.lanes(partition.add(y), 1, op.layer_name)
+
+
+def _interleaved(
+    partition: Partition, op: QnnOp, parts: Sequence[SSAValue], channels: int
+) -> SSAValue:
+    """Images whose pixels have some results per channel, side by side for each channel."""
+    first, *others = (
+        partition.add(ReshapeOp(p, (*shape[:-1], channels, shape[-1] // channels), op.layer_name))
+        for p, shape in ((p, stream_of(p).shape) for p in parts)
+    )
+    for other in others:
+        first = partition.add(ConcatOp(first, other, 3, op.layer_name))
+    return partition.add(ReshapeOp(first, shape_of(op.result), op.layer_name))
 
 
 @streams(PoolOp)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import calocc
 from calocc.compiler.keras.importer import import_model
+from calocc.dialects.dataflow.depthwise import DepthwiseOp as DataflowDepthwiseOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.quantizers import parse
@@ -100,3 +101,31 @@ def test_dense_with_folded_batch_normalisation(tmp_path: Path) -> None:
     assert np.array_equal(calocc.compile(path).predict(x), expected)
     (real,) = execute(import_model(path), [x])
     assert np.array_equal(real, expected)
+
+
+@pytest.mark.parametrize(("multiplier", "parts"), [(200, 1), (350, 2), (601, 3)])
+def test_more_results_of_a_channel_than_a_beat_holds(
+    tmp_path: Path, multiplier: int, parts: int
+) -> None:
+    """Sums of 15 bits: a beat has up to 273 of them."""
+    random = np.random.default_rng(multiplier)
+    kernel = np.rint(random.normal(0, 50, (2, 1, 2, multiplier))) / 128
+    kernel[:, 0, 0, 0] = -1
+    quantizer = "quantized_bits(10,2,alpha=1)"
+    config = {
+        "kernel_size": [2, 1],
+        "depth_multiplier": multiplier,
+        "depthwise_quantizer": quantizer,
+        "use_bias": False,
+    }
+    path = saved(tmp_path / "m.h5", (3, 2, 2), "QDepthwiseConv2D", config, depthwise_kernel=kernel)
+    x = np.rint(random.normal(0, 16, (3, 3, 2, 2))) / 8
+    windows = np.lib.stride_tricks.sliding_window_view(parse(FRONT)(x), 2, 1)
+    sums = np.einsum("bhwck,kcm->bhwcm", windows, parse(quantizer)(kernel)[:, 0])
+    expected = parse(BEHIND)(sums.reshape(*sums.shape[:3], -1))
+    for level in (0, 2):
+        design = calocc.compile(path, level)
+        assert np.array_equal(design.predict(x), expected)
+        found = [op for op in design.module.walk() if isinstance(op, DataflowDepthwiseOp)]
+        assert len(found) == parts
+    assert np.array_equal(design.csim().predict(x), expected)
