@@ -165,8 +165,10 @@ def _threshold(body: FunctionBody, op: ops.ScalarOp) -> None:
     _from_mantissa(body, op, level)
 
 
-def _from_mantissa(body: FunctionBody, op: ops.ScalarOp, mantissa: str) -> None:
-    name = body.name("quantized")
+def _from_mantissa(
+    body: FunctionBody, op: ops.ScalarOp, mantissa: str, base: str = "quantized"
+) -> None:
+    name = body.name(base)
     body.names[op.result] = name
     body.lines.append(f"{fixed_type(op.out)} {name};")
     body.lines.append(f"{name}.range() = {mantissa}.range({op.out.width - 1}, 0);")
@@ -174,10 +176,11 @@ def _from_mantissa(body: FunctionBody, op: ops.ScalarOp, mantissa: str) -> None:
 
 @emits(ops.LookupOp)
 def _lookup(body: FunctionBody, op: ops.ScalarOp) -> None:
-    """A read-only memory indexed by the mantissa of x."""
+    """A read-only memory of mantissas indexed by the mantissa of x."""
     assert isinstance(op, ops.LookupOp)
     (x,), source, values = body.operands(op), ops.format_of(op.x), op.table.numpy()
-    texts, type = literals(values, op.out.frac), fixed_type(op.out)
+    width = op.out.width + (not op.out.signed)
+    texts, type = [str(v) for v in values.ravel().tolist()], f"nnet::entry<{width}>::type"
     if values.ndim == 1:
         table = body.name("table")
         body.lines.append(
@@ -192,7 +195,9 @@ def _lookup(body: FunctionBody, op: ops.ScalarOp) -> None:
     body.lines.append(f"{index}.range() = {x}.range();")
     origin = op.origin.value.data
     shift = f" {'-' if origin > 0 else '+'} {abs(origin)}" if origin else ""
-    body.value(op, "looked_up", f"{table}[{index}{shift}]")
+    entry = body.name("entry")
+    body.lines.append(f"const ap_int<{width}> {entry} = {table}[{index}{shift}];")
+    _from_mantissa(body, op, entry, "looked_up")
 
 
 def function_lines(region: Region, arguments: list[str], lanes: int) -> tuple[list[str], bool]:

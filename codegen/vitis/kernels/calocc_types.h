@@ -79,6 +79,17 @@ template <> struct native<true, true> {
     typedef unsigned short bits;
 };
 
+// A mantissa of `width` bits, sign included, in a table. In simulation it is a native integer, a
+// constant to the compiler: constructors of ap_int would run at the start, and g++ takes minutes
+// over those of long tables.
+template <unsigned width> struct entry {
+#if defined(__SYNTHESIS__)
+    typedef ap_int<width> type;
+#else
+    typedef typename native<(width <= 16), (width <= 32)>::type type;
+#endif
+};
+
 // Sums of exact products w * x.
 //
 // Synthesis adds in accum_T. In simulation ap_fixed is many times slower than native integers and

@@ -17,11 +17,13 @@
 // CHECK-NEXT: #pragma HLS ARRAY_PARTITION variable=thresholds_2 complete
 // CHECK-NEXT: ap_int<3> level_2 = 0;
 // CHECK:        level_2 += quantized >= thresholds_2[k] ? 1 : 0;
-// CHECK:      static const ap_fixed<4, 2> table[3] = {
-// CHECK-NEXT:   1.25, -0.75, 1.75};
+// CHECK:      static const nnet::entry<4>::type table[3] = {
+// CHECK-NEXT:   5, -3, 7};
 // CHECK-NEXT: ap_uint<2> mantissa;
 // CHECK-NEXT: mantissa.range() = quantized_2.range();
-// CHECK-NEXT: const ap_fixed<4, 2> looked_up = table[mantissa];
+// CHECK-NEXT: const ap_int<4> entry = table[mantissa];
+// CHECK-NEXT: ap_fixed<4, 2> looked_up;
+// CHECK-NEXT: looked_up.range() = entry.range(3, 0);
 // CHECK-NEXT: const ap_fixed<2, 6, AP_RND, AP_SAT> quantized_3 = ap_fixed<7, 5>(looked_up);
 // CHECK-NEXT: return quantized_3;
 
