@@ -82,11 +82,11 @@ def observed_ranges(module: ModuleOp, inputs: Sequence[Reals]) -> list[Json]:
         for argument, x in zip(main_function(module).args, events, strict=True):
             meet(argument, x)
         execute(module, events, observe)
-    return [r.row() for r in ranges.values()]
+    return [r.row() for r in ranges.values() if r.values]
 
 
 def _quantized(module: ModuleOp) -> Iterator[tuple[Operation, Range]]:
-    for op in main_function(module).body.block.ops:
+    for op in main_function(module).walk():
         if not isinstance(op, QuantizeOp) or op.quantizer is None or is_constant(op.x):
             continue
         quantizer = op.quantizer.quantizer

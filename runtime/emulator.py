@@ -27,14 +27,28 @@ class Executable(Protocol):
         ...
 
 
+Watch = Callable[[Operation, tuple[Array, ...]], None]
+"""Sees an op with its results."""
+
+
+@runtime_checkable
+class Repeating(Protocol):
+    """An op that runs other ops, again and again."""
+
+    def evaluate_watched(self, watch: Watch, *args: Array) -> tuple[Array, ...]:
+        """The results' arrays from the operands'; `watch` sees the inner ops each time."""
+        ...
+
+
 def execute(
     module: ModuleOp,
     inputs: Sequence[Array],
-    observe: Callable[[Operation, tuple[Array, ...]], None] | None = None,
+    observe: Watch | None = None,
 ) -> list[Array]:
     """Run `main` on one array (B, *shape) per argument; return one array per result.
 
-    `observe` sees every op with its results. Arrays are dropped after their last use.
+    `observe` sees every op with its results, inner ones as often as they run. Arrays are dropped
+    after their last use.
     """
     block = main_function(module).body.block
     values: dict[SSAValue, Array] = dict(zip(block.args, inputs, strict=True))
@@ -45,12 +59,22 @@ def execute(
             return arguments
         if not isinstance(op, Executable):
             raise TypeError(f"{op.name} cannot be executed")
-        results = op.evaluate(*arguments)
-        if observe is not None:
-            observe(op, results)
+        results = _evaluate(op, arguments, observe)
         for value, array in zip(op.results, results, strict=True):
             values[value], uses[value] = array, len(list(value.uses))
     raise ValueError("main has no return")
+
+
+def _evaluate(
+    op: Executable, arguments: Sequence[Array], observe: Watch | None
+) -> tuple[Array, ...]:
+    if observe is None:
+        return op.evaluate(*arguments)
+    inner = isinstance(op, Repeating)
+    results = op.evaluate_watched(observe, *arguments) if inner else op.evaluate(*arguments)
+    assert isinstance(op, Operation)
+    observe(op, results)
+    return results
 
 
 def _take(values: dict[SSAValue, Array], uses: dict[SSAValue, int], operand: SSAValue) -> Array:

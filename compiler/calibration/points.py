@@ -29,6 +29,7 @@ from calocc.dialects.qnn.movement import ConcatOp, MovementOp
 from calocc.dialects.qnn.op import QnnOp, is_constant
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.recurrent import RecurrentOp
 from calocc.dialects.qnn.softmax import SoftmaxOp
 from calocc.passes.lowering.constants import FLOAT32_BITS, exact_width
 
@@ -70,6 +71,8 @@ class Needs:
     forced: bool = False
     """Whether the module cannot be lowered without."""
     _kinds: dict[SSAValue, Kind] = field(default_factory=dict[SSAValue, Kind])
+    _rows: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+    """What the gates of steps are parts of."""
 
     @staticmethod
     def of(module: ModuleOp) -> Needs:
@@ -86,7 +89,11 @@ class Needs:
         return needs
 
     def mark(self, value: SSAValue, role: Role) -> None:
-        """Quantize a value; the most demanding role counts."""
+        """Quantize a value; the most demanding role counts. Gates are quantized all at once."""
+        if value in self._rows:
+            self.mark(self._rows[value], role)
+            self._kinds |= dict.fromkeys(self._gates_of(self._rows[value]), Kind.NARROW)
+            return
         known = self.points.get(value, role)
         self.points[value] = min(known, role, key=tuple(Role).index)
         self.forced |= self._kinds.get(value) is Kind.CURVED
@@ -130,6 +137,8 @@ class Needs:
             return self._rows(op)
         if isinstance(op, WeightedOp):
             return self._weighted(op, computed)
+        if isinstance(op, RecurrentOp):
+            return self._recurrent(op)
         if isinstance(op, FunctionOp):
             self._limit(computed, Kind.NARROW, Role.ARGUMENT)
             return Kind.CURVED
@@ -164,6 +173,25 @@ class Needs:
         self.forced = True
         return Kind.REAL
 
+    def _recurrent(self, op: RecurrentOp) -> Kind:
+        """Look through a step: states need formats, since they are what the step begins with."""
+        self._limit([op.x], Kind.EXACT, Role.TERM)
+        self._rows |= dict.fromkeys(op.gates, op.x)
+        self._kinds |= dict.fromkeys(op.gates, self._kinds[op.x])
+        self._kinds |= dict.fromkeys(op.states, Kind.NARROW)
+        for layer in op.layers():
+            self._visit(layer)
+        output, *nexts = op.ending.args
+        for state, value in zip(op.states, nexts, strict=True):
+            if not isinstance(value.owner, QuantizeOp):
+                self.forced = True
+                self.mark(value, _role_of_state(state))
+        self._limit([output], Kind.EXACT, Role.TERM)
+        return self._kinds[output]
+
+    def _gates_of(self, rows: SSAValue) -> list[SSAValue]:
+        return [gate for gate, x in self._rows.items() if x is rows]
+
     def _elementwise(self, op: ExactElementwiseOp, computed: Sequence[SSAValue]) -> Kind:
         constants = [o for o in op.operands if is_constant(o)]
         if any(_is_real(c) for c in constants):
@@ -178,6 +206,12 @@ def _moves(op: QnnOp) -> bool:
     """Whether the results are elements of the operands."""
     largest = isinstance(op, PoolOp) and op.kind.data is Pooling.MAX
     return largest or isinstance(op, MovementOp | ConcatOp)
+
+
+def _role_of_state(state: SSAValue) -> Role:
+    """One product for each unit costs little; those with recurrent weights do not."""
+    weighted = any(isinstance(use.operation, WeightedOp) for use in state.uses)
+    return Role.FACTOR if weighted else Role.ARGUMENT
 
 
 def _sources(value: SSAValue) -> Iterator[SSAValue]:

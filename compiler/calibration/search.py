@@ -18,6 +18,7 @@ from calocc.compiler.calibration.insert import Samples, quantized
 from calocc.compiler.calibration.points import Needs
 from calocc.compiler.calibration.request import FEWEST, MOST, Request
 from calocc.compiler.ports import main_function, output_ports
+from calocc.dialects.qnn.recurrent import RecurrentOp
 from calocc.runtime.emulator import EVENTS_AT_ONCE, execute
 
 Reals = NDArray[np.float64]
@@ -111,7 +112,7 @@ class Calibration:
 
         def keep(value: SSAValue, array: Reals) -> None:
             if value in chunks:
-                chunks[value].append(_thinned(array, share))
+                chunks[value].append(_thinned(array, max(share // _times(value), 1)))
 
         def observe(op: Operation, results: tuple[Reals, ...]) -> None:
             for pair in zip(op.results, results, strict=True):
@@ -122,6 +123,12 @@ class Calibration:
                 keep(*pair)
             execute(self.module, events, observe)
         return {k: np.concatenate(chunks[value]) for k, value in enumerate(points)}
+
+
+def _times(value: SSAValue) -> int:
+    """How often a value is computed per event."""
+    step = value.owner.parent_op()
+    return step.steps if isinstance(step, RecurrentOp) else 1
 
 
 def _thinned(array: Reals, share: int) -> Reals:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
 from xdsl.dialects.builtin import TensorType, UnitAttr
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     base,
@@ -40,6 +40,9 @@ from calocc.dialects.qnn.op import (
     shape_of,
     tensor_of,
 )
+
+Watch = Callable[[Operation, tuple[Array, ...]], None]
+"""Sees an op and the results that it has."""
 
 
 @irdl_op_definition
@@ -155,21 +158,28 @@ class RecurrentOp(QnnOp):
         """Step by step on mantissas."""
         return self._run(args[0])
 
-    def _run(self, x: Array) -> Array:
+    def evaluate_watched(self, watch: Watch, *args: Array) -> tuple[Array, ...]:
+        """As `evaluate`; `watch` sees every layer of the body with its results in each step."""
+        return (self._run(args[0], watch),)
+
+    def _run(self, x: Array, watch: Watch | None = None) -> Array:
         rows = x.reshape(len(x), self.steps, self.units, len(self.gates))
         states = [np.zeros((len(x), self.units), x.dtype) for _ in self.states]
         outputs: list[Array] = []
         for step in range(self.steps):
             gates = np.moveaxis(rows[:, step], -1, 0)
-            output, *states = self.step(*gates, *states)
+            output, *states = self.step(*gates, *states, watch=watch)
             outputs.append(np.broadcast_to(output, (len(x), self.units)))
         return np.stack(outputs, axis=1) if self.sequences else outputs[-1]
 
-    def step(self, *args: Array) -> list[Array]:
+    def step(self, *args: Array, watch: Watch | None = None) -> list[Array]:
         """The output and the next states, from gates and states (B, U)."""
         values: dict[SSAValue, Array] = dict(zip(self.body.block.args, args, strict=True))
         for op in self.layers():
-            (values[op.result],) = op.evaluate(*(values[o] for o in op.operands))
+            results = op.evaluate(*(values[o] for o in op.operands))
+            (values[op.result],) = results
+            if watch is not None:
+                watch(op, results)
         return [values[o] for o in self.ending.args]
 
     def layers(self) -> list[QnnOp]:
