@@ -1,7 +1,8 @@
 """Reads a Keras model that is in memory, without importing or running Keras.
 
-A model is taken to be what Keras documents: `to_json()`, `layers`, and for each layer `weights`
-(variables with a `name`, in Keras 3 a `path`) and `get_weights()` in the same order.
+A model is taken to be what Keras documents: `to_json()`, `get_weights()`, `layers`, and for each
+layer `weights`: variables with a `name`, in Keras 3 a `path`, and `numpy()`. The `get_weights()` of
+a layer may hide some, as that of QAdaptiveActivation does.
 """
 
 from __future__ import annotations
@@ -59,10 +60,11 @@ def _weights(
 
 def _variables(place: Path, layer: Any) -> dict[str, Array]:
     names = [str(getattr(variable, "path", variable.name)) for variable in layer.weights]
-    values = layer.get_weights()
-    if len(names) != len(values) or len(set(names)) < len(names):
+    if len(set(names)) < len(names):
         raise NotAModel(type(layer).__name__, "its weights have no names of their own")
-    return {n: _array(place, n, v) for n, v in zip(names, values, strict=True)}
+    if not all(callable(getattr(variable, "numpy", None)) for variable in layer.weights):
+        raise NotAModel(type(layer).__name__, "its weights have no numpy()")
+    return {n: _array(place, n, v.numpy()) for n, v in zip(names, layer.weights, strict=True)}
 
 
 def _array(place: Path, name: str, value: object) -> Array:

@@ -80,7 +80,7 @@ _TRANSPOSED = Refusal(
     "use UpSampling2D in front of QDepthwiseConv2D or QSeparableConv2D",
 )
 _UNPROXIED = Refusal(
-    "it is a layer of HGQ whose bit widths are still being trained",
+    "it is a layer of HGQ for training, which carries bit widths that may still change",
     "convert the model with HGQ.proxy.to_proxy_model and save the result",
 )
 _WRAPPED_TABLE = Refusal(
@@ -114,7 +114,10 @@ REFUSED_LAYERS: Mapping[str, Refusal] = {
     **dict.fromkeys(("QDepthwiseConv2DTranspose", "QSeparableConv2DTranspose"), _TRANSPOSED),
     **dict.fromkeys(("HQuantize", "HDense", "HConv1D", "HConv2D", "HActivation"), _UNPROXIED),
     **dict.fromkeys(("HAdd", "HDenseBatchNorm", "HConv1DBatchNorm"), _UNPROXIED),
-    "HConv2DBatchNorm": _UNPROXIED,
+    **dict.fromkeys(("HConv2DBatchNorm", "Signature", "PDropout"), _UNPROXIED),
+    **dict.fromkeys(("PReshape", "PFlatten", "PConcatenate"), _UNPROXIED),
+    **dict.fromkeys(("PMaxPooling1D", "PMaxPooling2D"), _UNPROXIED),
+    **dict.fromkeys(("PAveragePooling1D", "PAveragePooling2D"), _UNPROXIED),
     "UnaryLUT": _WRAPPED_TABLE,
 }
 """By class name, without the package in front of `>`."""

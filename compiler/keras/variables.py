@@ -294,6 +294,13 @@ _KNOWN: Mapping[str, Callable[[Mapping[str, Any]], Variables]] = {
     "EinsumDense": _einsum,
     "Embedding": lambda config: {"vars": ("embeddings",)},
     "LayerNormalization": _layer_norm,
+    **dict.fromkeys(("BinaryDense", "TernaryDense"), _linear("kernel")),
+    "QScaleShift": _linear("weight"),
+    "QAdaptiveActivation": lambda config: {"vars": ("step", "ema_min", "ema_max")},
+    **dict.fromkeys(
+        ("FixedPointQuantizer", "HGQ>FixedPointQuantizer"),
+        lambda config: {"vars": ("keep_negative", "bits", "integers")},
+    ),
     "TimeDistributed": _wrapped,
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "QSimpleRNN", "QLSTM", "QGRU"), _cell),
     **dict.fromkeys(_BOTH_WAYS, _both_ways),

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from calocc.dialects.fixed.arithmetic import quantize_real, to_real
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
 
 Array = NDArray[np.float64]
@@ -801,6 +802,42 @@ class QuantizedHswish(Quantizer):
         return x * gate / self.relu_upper_bound
 
 
+@dataclass(frozen=True)
+class FixedPoint(Quantizer):
+    """A cast to `ap_fixed` or `ap_ufixed` of so many `bits`, `integer` of them with the sign."""
+
+    NAME: ClassVar[str] = "fixed_point"
+
+    bits: int
+    integer: int
+    signed: bool = True
+    rounding: str = Rounding.TRN
+    overflow: str = Overflow.WRAP
+
+    def __post_init__(self) -> None:
+        self._require_bits(1, _WIDEST_GRID)
+        reason = f"must be within {2 * _WIDEST_GRID} of the point"
+        self._require("integer", abs(self.integer) <= 2 * _WIDEST_GRID, reason)
+        for key, kind in (("rounding", Rounding), ("overflow", Overflow)):
+            self._require(key, getattr(self, key) in list(kind), f"is none of {', '.join(kind)}")
+            object.__setattr__(self, key, str(getattr(self, key)))
+
+    @property
+    def format(self) -> Format:
+        return Format(self.signed, self.bits, self.integer)
+
+    @property
+    def rule(self) -> tuple[Rounding, Overflow]:
+        return Rounding(self.rounding), Overflow(self.overflow)
+
+    @property
+    def monotone(self) -> bool:
+        return self.overflow in (Overflow.SAT, Overflow.SAT_SYM)
+
+    def __call__(self, x: Array) -> Array:
+        return to_real(quantize_real(x, self.format, *self.rule), self.format.frac)
+
+
 def promote_kernel(quantizer: Quantizer) -> Quantizer:
     """What a QKeras layer makes of its kernel quantizer: `alpha=None` becomes `'auto_po2'`.
 
@@ -864,6 +901,7 @@ _SIGNATURES: Mapping[str, tuple[type[Quantizer], str]] = {
         "max_po2_exponent",
     ),
     "ternary": (Ternary, "alpha threshold use_stochastic_rounding number_of_unrolls"),
+    "fixed_point": (FixedPoint, "bits integer signed rounding overflow"),
     # At inference the stochastic variants are the plain ones.
     "stochastic_binary": (Binary, "alpha temperature use_real_sigmoid"),
     "stochastic_ternary": (
@@ -951,7 +989,8 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "scale_axis": _optional(_read_int),
     "alpha": _read_alpha,
     "post_training_scale": _read_none,
-    "log2_rounding": _read_text,
+    **dict.fromkeys(("log2_rounding", "rounding", "overflow"), _read_text),
+    "signed": _read_flag,
 }
 
 

@@ -87,6 +87,18 @@ def embedding(words: str, **config: Any) -> Case:
     return "Embedding", {"embeddings": ones(3, 2)}, ROW, sizes | config, words
 
 
+def proxy(words: str, bits: Any, integers: Any = 3, signs: Any = 1, **config: Any) -> Case:
+    arrays = zip(("keep_negative", "bits", "integers"), (signs, bits, integers), strict=True)
+    weights = {name: np.atleast_1d(np.asarray(values, np.int8)) for name, values in arrays}
+    return "FixedPointQuantizer", weights, IMAGE, {"RND": "TRN", "SAT": "WRAP"} | config, words
+
+
+def adaptive(words: str, extrema: int = 1, **config: Any) -> Case:
+    weights = {"ema_min": ones(extrema), "ema_max": ones(extrema)}
+    own = {"activation": "quantized_bits", "total_bits": 6}
+    return "QAdaptiveActivation", weights, IMAGE, own | config, words
+
+
 def timed(words: str, inner: str, shape: tuple[int, ...] = IMAGE, **config: Any) -> Case:
     layer = {"class_name": inner, "config": {"name": "inner", **config}}
     return "TimeDistributed", NORM, shape, {"layer": layer}, words
@@ -166,6 +178,24 @@ LAYERS: dict[str, Case] = {
     "inner-key": timed("secret=1, which is not interpreted", "Flatten", secret=1),
     "many-steps": timed("would be copied for each of 65 steps", "ZeroPadding2D", (65, 4, 4, 2)),
     "mask-value": plain("Masking", "its mask_value 0.1 is no fixed-point number", mask_value=0.1),
+    "proxy-pixels": proxy("its formats differ from pixel to pixel", np.arange(48).reshape(4, 6, 2)),
+    "proxy-shape": proxy("its stored bits has the shape (3,), which does not", [4, 4, 4]),
+    "proxy-bits": proxy("its formats have not 0 to 24 bits", 25),
+    "proxy-sign": proxy("or a sign of neither 0 nor 1", 5, signs=2),
+    "proxy-place": proxy("it quantizes with integer=99, which must be within 96 of", 5, 99),
+    "proxy-apart": proxy("it quantizes with bits=57, which must be 1 to 48 here", 5, [40, -11]),
+    "proxy-reflection": proxy("SAT='WRAP_SM', expected one of wrap, sat", 5, SAT="WRAP_SM"),
+    "proxy-to-zero": proxy("channels of different formats overflow to 0", [4, 5], SAT="SAT_ZERO"),
+    "adaptive-bits": adaptive("it quantizes with bits=40, which must be", total_bits=40),
+    "adaptive-slope": adaptive("it quantizes with negative_slope=0.3, which must be 0 or a power",
+        activation="quantized_relu", relu_neg_slope=0.3),
+    "adaptive-bound": adaptive("relu_upper_bound=2.0, only None", relu_upper_bound=2.0),
+    "adaptive-kind": adaptive("activation='binary', expected one of", activation="binary"),
+    "adaptive-channels": adaptive("its stored ema_min has the shape (1,), not (2,)",
+        per_channel=True),
+    "binary-scale": ("BinaryDense", DENSE, ROW, {"units": 3, "H": 0.0}, "its H=0 is no positive"),
+    "shift-shape": ("QScaleShift", {"weight": ones(1), "bias": ones(1, 1)}, ROW, {},
+        "its stored weight has the shape (1,), not (1, 1)"),
     "huge-tensor": plain("UpSampling2D", "its result has 4800000000 elements", size=[10**4, 10**4]),
 }  # fmt: skip
 

@@ -44,6 +44,7 @@ from calocc.dialects.qnn.layer_norm import LayerNormOp
 from calocc.dialects.qnn.op import QnnOp
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantizers import FixedPoint
 from calocc.dialects.qnn.recurrent import RecurrentOp, YieldOp
 from calocc.dialects.qnn.softmax import SoftmaxOp
 
@@ -254,8 +255,10 @@ def _quantized(op: QuantizeOp, x: Ball, value: Reals) -> Any:
     if quantizer.data_dependent:
         return _fitted(op, x, value)
     # x + (xq - x) in float32, which is how QKeras returns xq, rounds unless x has few bits.
+    # A cast hands back the multiple itself.
     largest = np.maximum(np.abs(x.value), np.abs(value))
-    detour = ROUNDING * _unless_exact([x, _exactly(value)], largest)
+    is_cast = isinstance(quantizer, FixedPoint)
+    detour: Any = 0.0 if is_cast else ROUNDING * _unless_exact([x, _exactly(value)], largest)
     short = (np.mod(x.value * 2.0**10, 1.0) == 0) & (np.abs(x.value) < 2.0**10)
     reach = x.radius + ROUNDING * np.where(short, 0.0, np.abs(x.value) + 1)
     low, high = quantizer(x.value - reach), quantizer(x.value + reach)

@@ -17,6 +17,7 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 qkeras: Any = importlib.import_module("qkeras")
 keras: Any = importlib.import_module("tf_keras")
+tf: Any = importlib.import_module("tensorflow")
 
 Floats = NDArray[np.float32]
 
@@ -55,6 +56,10 @@ ROW = ("valid", "same", "causal")
 PLAIN = ("linear", "relu", "softmax", "sigmoid", "tanh", "hard_sigmoid", "softplus", "softsign")
 
 
+OWN: dict[str, Any] = {}
+"""Classes that the tests define."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """A layer: its class, its arguments, and which tensor it reads."""
@@ -73,6 +78,8 @@ class Spec:
 
     def layer(self, name: str) -> Any:
         """A new Keras layer; an argument that is a Spec is the layer that it wraps."""
+        if self.class_name in OWN:
+            return OWN[self.class_name](**self.arguments, name=name)
         package = qkeras if hasattr(qkeras, self.class_name) else keras.layers
         arguments = {
             key: value.layer(f"{name}_{key}") if isinstance(value, Spec) else value

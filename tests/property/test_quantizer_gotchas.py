@@ -276,7 +276,7 @@ def test_activations_scaled_by_the_batch_are_refused(text: str, tmp_path: Path) 
     [
         n
         for n in QUANTIZERS
-        if n not in ("quantized_ulaw", "stochastic_binary", "stochastic_ternary")
+        if n not in ("quantized_ulaw", "fixed_point", "stochastic_binary", "stochastic_ternary")
     ],
 )
 def test_random_rounding_is_refused(name: str) -> None:

@@ -27,6 +27,7 @@ PASS_ON = frozenset(
             "QDense",
         ),
         *("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),
+        *("BinaryDense", "TernaryDense"),
     ]
 )
 """Layers whose results have the mask of their operands, which they do not look at.
@@ -45,6 +46,7 @@ DROP = frozenset(
         *("QActivation", "QAveragePooling2D", "QConv1D", "QConv2D", "QConv2DBatchnorm"),
         *("QDepthwiseConv2D", "QDepthwiseConv2DBatchnorm", "QGlobalAveragePooling2D"),
         *("QSeparableConv1D", "QSeparableConv2D"),
+        *("QAdaptiveActivation", "QScaleShift", "FixedPointQuantizer", "HGQ>FixedPointQuantizer"),
     ]
 )
 """Layers whose results have no mask, and which do not look at that of their operands."""
