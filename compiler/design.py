@@ -52,7 +52,6 @@ from calocc.compiler.settings import Settings, parse_settings
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import Balance
-from calocc.runtime.emulator import EVENTS_AT_ONCE
 
 if TYPE_CHECKING:
     from calocc.runtime.csim import Csim
@@ -156,13 +155,13 @@ class Design:
         Returns float64, an array for one output and a list for several. Raises BadInput.
         """
         arrays = arrays_for(self.inputs, x)
-        mantissas = [to_mantissas(p, a) for p, a in zip(self.inputs, arrays, strict=True)]
         workers = threads or _processors()
         plan = self.plan()
-        chunks = [
-            plan.run([m[k : k + EVENTS_AT_ONCE] for m in mantissas], workers)
-            for k in range(0, max(len(arrays[0]), 1), EVENTS_AT_ONCE)
-        ]
+        chunks: list[list[NDArray[np.int64]]] = []
+        for k in range(0, max(len(arrays[0]), 1), plan.events_at_once):
+            events = [a[k : k + plan.events_at_once] for a in arrays]
+            mantissas = [to_mantissas(p, a) for p, a in zip(self.inputs, events, strict=True)]
+            chunks.append(plan.run(mantissas, workers))
         results = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
         return as_prediction(self.outputs, results)
 

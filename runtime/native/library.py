@@ -6,41 +6,40 @@ import ctypes
 import hashlib
 import os
 import platform
+from ctypes import c_int32, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from calocc.compiler.diagnostics import CaloccError
 from calocc.runtime.gxx import compile_shared
 
-SOURCE = Path(__file__).parent / "kernels" / "native.cpp"
+KERNELS = Path(__file__).parent / "kernels"
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-ffp-contract=off")
+GROUP, STEP = 16, 4
+"""Outputs whose weights lie side by side, and bytes that are multiplied at once; see `dot.h`."""
+
+
+def fields(type: Any, names: str) -> tuple[tuple[str, Any], ...]:
+    """Fields of one type for a structure."""
+    return tuple((name, type) for name in names.split())
 
 
 class Operand(ctypes.Structure):
     """A register, or a constant with a value per channel."""
 
-    _fields_ = (("reg", ctypes.c_int32), ("shift", ctypes.c_int32), ("constant", ctypes.c_void_p))
+    _fields_ = (*fields(c_int32, "reg shift"), ("constant", c_void_p))
 
 
 class Instruction(ctypes.Structure):
     """One scalar op of an epilogue."""
 
     _fields_ = (
-        ("op", ctypes.c_int32),
-        ("result", ctypes.c_int32),
-        ("a", Operand),
-        ("b", Operand),
-        ("c", Operand),
-        ("shift", ctypes.c_int32),
-        ("rounding", ctypes.c_int32),
-        ("overflow", ctypes.c_int32),
-        ("width", ctypes.c_int32),
-        ("lo", ctypes.c_int64),
-        ("hi", ctypes.c_int64),
-        ("base", ctypes.c_int64),
-        ("size", ctypes.c_int64),
-        ("stride", ctypes.c_int64),
-        ("table", ctypes.c_void_p),
+        *fields(c_int32, "op result"),
+        *fields(Operand, "a b c"),
+        *fields(c_int32, "shift rounding overflow width"),
+        *fields(c_int64, "lo hi base size stride"),
+        ("table", c_void_p),
     )
 
 
@@ -49,42 +48,46 @@ class Program(ctypes.Structure):
 
     _fields_ = (
         ("instructions", ctypes.POINTER(Instruction)),
-        ("count", ctypes.c_int32),
-        ("registers", ctypes.c_int32),
-        ("result", ctypes.c_int32),
-        ("channels", ctypes.c_int32),
-        ("wide", ctypes.c_int32),
+        *fields(c_int32, "count registers result channels period wide"),
     )
 
 
-class Geometry(ctypes.Structure):
+class Stream(ctypes.Structure):
+    """An operand of an epilogue: a value, its steps from pixel to pixel and channel to channel."""
+
+    _fields_ = (*fields(c_int32, "value kind"), *fields(c_int64, "pixel channel"))
+
+
+class Sink(ctypes.Structure):
+    """An epilogue with its operands and its result."""
+
+    _fields_ = (
+        ("program", ctypes.POINTER(Program)),
+        ("streams", ctypes.POINTER(Stream)),
+        *fields(c_int32, "count computed value kind"),
+        ("pixels", c_int64),
+    )
+
+
+class Windows(ctypes.Structure):
     """Windows over images."""
 
     _fields_ = (
-        *(
-            (name, ctypes.c_int32)
-            for name in (
-                *("height", "width", "channels", "kernel_height", "kernel_width"),
-                *("stride_height", "stride_width", "dilation_height", "dilation_width"),
-                *("pad_top", "pad_left", "out_height", "out_width"),
-            )
-        ),
-        ("fill", ctypes.c_int64),
+        *fields(c_int32, "value kind"),
+        *fields(c_int64, "columns pixels down across runs length"),
+        ("first", c_void_p),
     )
 
 
-class Matvec(ctypes.Structure):
+class Products(ctypes.Structure):
     """Windows times a matrix of weights."""
 
     _fields_ = (
-        ("x", ctypes.c_void_p),
-        ("weights", ctypes.c_void_p),
-        ("inputs", ctypes.c_int32),
-        ("outputs", ctypes.c_int32),
-        ("shift", ctypes.c_int32),
-        ("bytes", ctypes.c_int32),
-        ("pixels", ctypes.c_int64),
-        ("y", ctypes.c_void_p),
+        ("x", Windows),
+        ("sink", Sink),
+        ("weights", c_void_p),
+        ("steps", c_int64),
+        *fields(c_int32, "outputs form shift"),
     )
 
 
@@ -92,22 +95,57 @@ class Reduction(ctypes.Structure):
     """Sums, weighted sums or maxima per channel over windows."""
 
     _fields_ = (
-        ("x", ctypes.c_void_p),
-        ("weights", ctypes.c_void_p),
-        ("x_bytes", ctypes.c_int32),
-        ("multiplier", ctypes.c_int32),
-        ("maximum", ctypes.c_int32),
-        ("shift", ctypes.c_int32),
-        ("bytes", ctypes.c_int32),
-        ("pixels", ctypes.c_int64),
-        ("y", ctypes.c_void_p),
+        ("x", Windows),
+        ("sink", Sink),
+        ("weights", c_void_p),
+        *fields(c_int32, "combination multiplier shift"),
     )
 
 
-class Stream(ctypes.Structure):
-    """One operand of an element-wise process."""
+class Elements(ctypes.Structure):
+    """An epilogue on its own."""
 
-    _fields_ = (("x", ctypes.c_void_p), ("bytes", ctypes.c_int64))
+    _fields_ = (("sink", Sink),)
+
+
+class Axis(ctypes.Structure):
+    """An axis along which elements are moved."""
+
+    _fields_ = fields(c_int64, "size source target")
+
+
+class Move(ctypes.Structure):
+    """Elements moved to other places."""
+
+    _fields_ = (
+        *fields(c_int32, "x y x_kind y_kind"),
+        *fields(c_int64, "source target filled fill"),
+        ("axes", ctypes.POINTER(Axis)),
+        ("rank", c_int64),
+    )
+
+
+class Step(ctypes.Structure):
+    """A step of a network: its kind and one of the structures above."""
+
+    _fields_ = (("kind", c_int64), ("body", c_void_p))
+
+
+class Value(ctypes.Structure):
+    """Where a value lies: in an array of the caller's, or (array -1) in the arena."""
+
+    _fields_ = fields(c_int64, "bytes array offset")
+
+
+class Network(ctypes.Structure):
+    """Steps on values."""
+
+    _fields_ = (
+        ("steps", ctypes.POINTER(Step)),
+        ("count", c_int64),
+        ("values", ctypes.POINTER(Value)),
+        *fields(c_int64, "value_count arena"),
+    )
 
 
 @cache
@@ -116,11 +154,11 @@ def library() -> ctypes.CDLL | None:
     try:
         path = _cache() / f"native-{_fingerprint()}.so"
         if not path.is_file():
-            compile_shared([SOURCE], path, flags=FLAGS)
+            compile_shared([KERNELS / "native.cpp"], path, flags=FLAGS)
         loaded = ctypes.CDLL(str(path))
     except (CaloccError, OSError):
         return None
-    for function in (loaded.calocc_matvec, loaded.calocc_reduce, loaded.calocc_map):
+    for function in (loaded.calocc_run, loaded.calocc_has_quads):
         function.restype = ctypes.c_bool
     return loaded
 
@@ -132,9 +170,10 @@ def _cache() -> Path:
 
 
 def _fingerprint() -> str:
-    """Of the source, the flags, the compiler's name and the processor, as home directories are
+    """Of the sources, the flags, the compiler's name and the processor, as home directories are
     shared between machines."""
-    parts = (SOURCE.read_text(), *FLAGS, os.environ.get("CXX", "g++"), platform.machine(), _cpu())
+    sources = (path.read_text() for path in sorted(KERNELS.iterdir()))
+    parts = (*sources, *FLAGS, os.environ.get("CXX", "g++"), platform.machine(), _cpu())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

@@ -1,326 +1,213 @@
-"""The emulator in compiled inner loops: a dataflow module as a list of steps.
+"""The emulator in compiled inner loops: a dataflow module as networks of compiled steps.
 
-Windows are never stored: the product, pooling or weighted sum behind a window reads the image.
-Values are kept in the narrowest integers that hold their format. Whatever has no compiled form
-runs as the op's own `evaluate`, so a plan can run every module, with the same bits.
+Windows are never stored where the process behind them is compiled: it reads the image. Values are
+kept in the narrowest integers that hold their format. Whatever has no compiled form runs as the
+op's own `evaluate`, so a plan can run every module, with the same bits.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from math import prod
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import SSAValue
 
 from calocc.compiler.ports import main_function, return_op
-from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
-from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.process import DataflowOp
-from calocc.dialects.dataflow.reverse import ReverseOp
-from calocc.dialects.dataflow.routing import (
-    BufferOp,
-    ConcatOp,
-    ForkOp,
-    LanesOp,
-    PadOp,
-    ReshapeOp,
-    UpsampleOp,
-    WindowOp,
-)
-from calocc.dialects.dataflow.slice import SliceOp
 from calocc.dialects.dataflow.stream import stream_of
-from calocc.dialects.fixed.format import Format
-from calocc.dialects.qnn.pool import Pooling
-from calocc.dialects.qnn.windows import Window
-from calocc.runtime.native.library import Geometry, Matvec, Reduction, Stream, library
-from calocc.runtime.native.program import CompiledEpilogue, NotCompiled, compile_epilogue
+from calocc.runtime.emulator import EVENTS_AT_ONCE
+from calocc.runtime.native.library import Elements, Sink, Stream
+from calocc.runtime.native.network import I64, Assembly, CompiledNetwork, Stored
+from calocc.runtime.native.program import CompiledEpilogue
+from calocc.runtime.native.steps import ALIASES, BUILDERS, Unit, compiles, origin
 
-Array = NDArray[Any]
-Step = Callable[[dict[SSAValue, Array], int], None]
-"""Computes results from operands, with a number of threads."""
-
-MOVERS = (
-    *(BufferOp, ConcatOp, ForkOp, LanesOp, PadOp, ReshapeOp, ReverseOp, SliceOp, UpsampleOp),
-    WindowOp,
-)
-"""Processes whose `evaluate` takes integers of any width."""
-VECTOR, TILE = 16, 3
-"""Padding of inputs and outputs of weights, as in `native.cpp`."""
-SUM_BITS = 32
+Array = NDArray[np.int64]
+COMPILED_AT_ONCE = 1024
+"""Events per pass where everything is compiled; `EVENTS_AT_ONCE` bound the memory elsewhere."""
 
 
-def container(format: Format) -> np.dtype[np.signedinteger]:
-    """The narrowest integer type that holds all mantissas of a format."""
-    bits = format.width + (not format.signed)
-    return np.dtype(np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
+class Part(Protocol):
+    """A piece of a plan."""
+
+    def run(self, values: dict[SSAValue, Array], threads: int) -> None:
+        """Compute values (B, *shape) from those that are there; under origins only."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Steps that run in one go, on the arrays of `reads` and `writes`."""
+
+    network: CompiledNetwork
+    reads: tuple[SSAValue, ...]
+    writes: tuple[SSAValue, ...]
+
+    def run(self, values: dict[SSAValue, Array], threads: int) -> None:
+        """Run the network."""
+        events = len(values[self.reads[0]])
+        for value in self.writes:
+            values[value] = np.empty((events, *stream_of(value).shape), np.int64)
+        self.network.run([values[v] for v in (*self.reads, *self.writes)], threads)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """A process that evaluates itself."""
+
+    op: DataflowOp
+
+    @property
+    def reads(self) -> set[SSAValue]:
+        """The origins of its operands."""
+        return {origin(o) for o in self.op.operands}
+
+    @property
+    def writes(self) -> set[SSAValue]:
+        """Its results."""
+        return set(self.op.results)
+
+    def run(self, values: dict[SSAValue, Array], threads: int) -> None:
+        """Evaluate on int64."""
+        operands = [as_stored(values, operand) for operand in self.op.operands]
+        for result, array in zip(self.op.results, self.op.evaluate(*operands), strict=True):
+            values[result] = np.ascontiguousarray(array, np.int64)
+
+
+def as_stored(values: Mapping[SSAValue, Array], value: SSAValue) -> Array:
+    """A value in its own shape."""
+    array = values[origin(value)]
+    return array.reshape(len(array), *stream_of(value).shape)
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The steps of a module; `last_uses[k]` are the values that no step after k reads."""
+    """The parts of a module; `dead[k]` are the values that no part after k reads."""
 
     arguments: tuple[SSAValue, ...]
     results: tuple[SSAValue, ...]
-    steps: tuple[Step, ...]
-    last_uses: tuple[tuple[SSAValue, ...], ...]
+    parts: tuple[Part, ...]
+    dead: tuple[Set[SSAValue], ...]
 
-    def run(self, inputs: Sequence[NDArray[np.int64]], threads: int) -> list[NDArray[np.int64]]:
+    @property
+    def events_at_once(self) -> int:
+        """A number of events that a pass over the plan takes at full speed in bounded memory."""
+        evaluates = any(isinstance(part, Evaluated) for part in self.parts)
+        return EVENTS_AT_ONCE if evaluates else COMPILED_AT_ONCE
+
+    def run(self, inputs: Sequence[Array], threads: int) -> list[Array]:
         """One array of mantissas (B, *shape) per argument; one per result, as `execute` gives.
 
         Raises IndexError where a lookup leaves its table, which no compiled design does.
         """
         values: dict[SSAValue, Array] = {
-            value: np.ascontiguousarray(x, container(stream_of(value).format))
+            value: np.ascontiguousarray(x, np.int64)
             for value, x in zip(self.arguments, inputs, strict=True)
         }
-        for step, dead in zip(self.steps, self.last_uses, strict=True):
-            step(values, threads)
+        for part, dead in zip(self.parts, self.dead, strict=True):
+            part.run(values, threads)
             for value in dead:
-                del values[value]
-        return [values[value].astype(np.int64) for value in self.results]
+                values.pop(value, None)
+        return [as_stored(values, value) for value in self.results]
 
     @staticmethod
     def of(module: ModuleOp) -> Plan:
         """The plan of a dataflow module."""
         function = main_function(module)
         ops = [op for op in function.body.block.ops if isinstance(op, DataflowOp)]
-        compiled = {op: step for op in ops if (step := _compiled(op)) is not None}
-        read_through = {window for op in compiled if (window := _own_window(op)) is not None}
-        run = [op for op in ops if op not in read_through]
-        steps = tuple(compiled.get(op) or _evaluated(op) for op in run)
-        sources = [([_source(o, read_through) for o in op.operands], op.results) for op in run]
         results = tuple(return_op(function).operands)
-        return Plan(tuple(function.args), results, steps, _last_uses(sources, results))
+        needed = {origin(value) for value in results}
+        parts: list[Part] = []
+        dead: list[Set[SSAValue]] = []
+        for pieces in reversed(_grouped(_alive(_units(ops), needed))):
+            reads, writes = _outside(pieces)
+            parts.insert(0, _part(pieces, reads, writes & needed))
+            dead.insert(0, reads - needed)
+            needed = (needed - writes) | reads
+        return Plan(tuple(function.args), results, tuple(parts), tuple(dead))
 
 
-def _source(value: SSAValue, read_through: Set[WindowOp]) -> SSAValue:
-    """What a process really reads where windows are not stored."""
-    owner = value.owner
-    return owner.x if isinstance(owner, WindowOp) and owner in read_through else value
+# ---- which processes run together ----------------------------------------------------------------
+
+Piece = Unit | Evaluated
 
 
-def _own_window(op: Operation) -> WindowOp | None:
-    """The window whose image a compiled process reads itself, if there is one."""
-    if not isinstance(op, MatvecOp | DepthwiseOp | ReduceOp):
-        return None
-    owner = op.x.owner
-    return owner if isinstance(owner, WindowOp) and owner.result.has_one_use() else None
+def _units(ops: Sequence[DataflowOp]) -> Iterator[Piece]:
+    """The processes in order, with element-wise ones joined to those that feed them."""
+    compiled = {op for op in ops if compiles(op)}
+    begun: dict[DataflowOp, Unit] = {}
+    for op in ops:
+        if op not in compiled:
+            if not isinstance(op, ALIASES):
+                yield Evaluated(op)
+            continue
+        unit = begun.pop(op, None) or Unit(op)
+        follower = unit.follower()
+        if follower is None or follower[0] not in compiled or follower[0] in begun:
+            yield unit
+        else:
+            begun[follower[0]] = unit.joined(*follower)
 
 
-def _last_uses(
-    sources: Sequence[tuple[Sequence[SSAValue], Sequence[SSAValue]]],
-    results: Sequence[SSAValue],
-) -> tuple[tuple[SSAValue, ...], ...]:
-    """For each step the values that no later one reads."""
+def _alive(pieces: Iterable[Piece], results: Set[SSAValue]) -> list[Piece]:
+    """The pieces that anything needs: nobody reads windows through their image."""
+    alive: list[Piece] = []
     needed = set(results)
-    dead: list[tuple[SSAValue, ...]] = []
-    for reads, writes in reversed(sources):
-        own = {*reads, *writes} - needed
-        dead.append(tuple(own))
-        needed |= own
-    return tuple(reversed(dead))
+    for piece in reversed(list(pieces)):
+        if needed & piece.writes:
+            alive.insert(0, piece)
+            needed |= piece.reads
+    return alive
 
 
-# ---- which processes are compiled ----------------------------------------------------------------
+def _grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Units that run in one go, and what evaluates itself piece by piece."""
+    groups: list[list[Piece]] = []
+    for piece in pieces:
+        if groups and isinstance(piece, Unit) and isinstance(groups[-1][-1], Unit):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return groups
 
 
-def compiles(op: DataflowOp) -> bool:
-    """Whether a process runs in compiled code."""
-    return _compiled(op) is not None
+def _outside(pieces: Sequence[Piece]) -> tuple[Set[SSAValue], Set[SSAValue]]:
+    """What the pieces read that none of them computes, and what they compute."""
+    writes = {value for piece in pieces for value in piece.writes}
+    return {value for piece in pieces for value in piece.reads} - writes, writes
 
 
-def _compiled(op: DataflowOp) -> Step | None:
-    """The compiled step of a process, None where it has none."""
-    build = BUILDERS.get(type(op))
-    if build is None or library() is None:
-        return None
-    try:
-        return build(op)
-    except NotCompiled:
-        return None
+def _part(pieces: Sequence[Piece], reads: Set[SSAValue], writes: Set[SSAValue]) -> Part:
+    """One part of a plan."""
+    if isinstance(pieces[0], Evaluated):
+        return pieces[0]
+    assembly = Assembly((*reads, *writes))
+    for unit in pieces:
+        assert isinstance(unit, Unit)
+        BUILDERS[type(unit.op)](assembly, unit)
+    return Segment(assembly.finished(), tuple(reads), tuple(writes))
 
 
-def _evaluated(op: DataflowOp) -> Step:
-    """The op's own `evaluate`, on int64 unless it only moves elements."""
-    movable = isinstance(op, MOVERS)
-    containers = [container(s.format) for s in op.outputs]
-
-    def step(values: dict[SSAValue, Array], threads: int) -> None:
-        operands = [values[o] if movable else values[o].astype(np.int64) for o in op.operands]
-        for result, array, kind in zip(op.results, op.evaluate(*operands), containers, strict=True):
-            values[result] = np.ascontiguousarray(array, kind)
-
-    return step
-
-
-def _geometry(op: MatvecOp | DepthwiseOp | ReduceOp, channels: int) -> tuple[SSAValue, Geometry]:
-    """What a process reads and how: windows over an image, or rows of pixels side by side.
-
-    `channels` are those of a pixel where there is no window.
-    """
-    if (window := _own_window(op)) is not None:
-        image, out = stream_of(window.x).shape, window.result.type.shape[:2]
-        return window.x, _over_image(window.window, image, out, window.fill.value.data)
-    x, y = stream_of(op.x), op.outputs[0]
-    positions = prod(y.shape[:-1])
-    taps = x.size // positions // channels
-    row = Window(1, taps, (1, taps))
-    return op.x, _over_image(row, (positions, taps, channels), (positions, 1), 0)
-
-
-def _over_image(window: Window, image: Sequence[int], out: Sequence[int], fill: int) -> Geometry:
-    pad = window.padding
-    sizes = (window.height, window.width, *window.strides, *window.dilation, pad.top, pad.left)
-    return Geometry(*image, *sizes, *out, fill)
-
-
-def _address(array: Array) -> int:
-    assert array.flags.c_contiguous
-    return array.ctypes.data
-
-
-def _result(values: dict[SSAValue, Array], result: SSAValue, events: int) -> Array:
-    stream = stream_of(result)
-    values[result] = np.empty((events, *stream.shape), container(stream.format))
-    return values[result]
-
-
-def _call(function: Any, *arguments: Any) -> None:
-    if not function(*arguments):
-        raise IndexError("a lookup leaves its table")
-
-
-# ---- products ------------------------------------------------------------------------------------
-
-
-def _matvec(op: MatvecOp) -> Step:
-    """Integer products of 16 x 16 bits in sums of 32."""
-    x, weights = stream_of(op.x), op.weights.numpy()
-    narrow = container(x.format) == np.int16 and container(op.weight_type.format) == np.int16
-    if not narrow or op.accumulator.width + (not op.accumulator.signed) > SUM_BITS:
-        raise NotCompiled("wide products")
-    inputs, outputs = weights.shape
-    epilogue = compile_epilogue(op.epilogue, outputs)
-    packed = np.zeros((_up(outputs, TILE), _up(inputs, VECTOR)), np.int16)
-    packed[:outputs, :inputs] = weights.T
-    source, geometry = _geometry(op, inputs)
-    shift = op.accumulator.frac - op.product_frac
-    kind = container(op.outputs[0].format).itemsize
-    run = _native().calocc_matvec
-
-    def step(values: dict[SSAValue, Array], threads: int) -> None:
-        image = values[source]
-        y = _result(values, op.result, len(image))
-        pixels = y.size // outputs
-        sizes = (inputs, outputs, shift, kind, pixels)
-        arguments = Matvec(_address(image), _address(packed), *sizes, _address(y))
-        _run(run, arguments, geometry, epilogue, threads)
-
-    return step
-
-
-def _up(n: int, to: int) -> int:
-    return -(-n // to) * to
-
-
-def _native() -> ctypes.CDLL:
-    loaded = library()
-    assert loaded is not None
-    return loaded
-
-
-def _run(
-    function: Any,
-    arguments: ctypes.Structure,
-    geometry: Geometry,
-    epilogue: CompiledEpilogue,
-    threads: int,
-) -> None:
-    references = (ctypes.byref(s) for s in (arguments, geometry, epilogue.program))
-    _call(function, *references, ctypes.c_int(threads))
-
-
-# ---- sums and maxima per channel -----------------------------------------------------------------
-
-
-def _reduce(op: ReduceOp) -> Step:
-    maximum = op.kind.data is Pooling.MAX
-    return _reduction(
-        op, op.channels, None, maximum, op.accumulator.frac - stream_of(op.x).format.frac
-    )
-
-
-def _depthwise(op: DepthwiseOp) -> Step:
-    weights = np.ascontiguousarray(op.weights.numpy())
-    shift = op.accumulator.frac - op.product_frac
-    return _reduction(op, weights.shape[1], weights, False, shift)
-
-
-def _reduction(
-    op: ReduceOp | DepthwiseOp,
-    channels: int,
-    weights: NDArray[np.int64] | None,
-    maximum: bool,
-    shift: int,
-) -> Step:
-    outputs, multiplier = op.outputs[0].shape[-1], op.outputs[0].shape[-1] // channels
-    epilogue = compile_epilogue(op.epilogue, outputs)
-    source, geometry = _geometry(op, channels)
-    x = stream_of(op.x).format
-    if maximum:
-        geometry.fill = x.min_mantissa
-    elif geometry.fill:
-        raise NotCompiled("padding that counts")
-    kinds = container(x).itemsize, container(op.outputs[0].format).itemsize
-    run = _native().calocc_reduce
-
-    def step(values: dict[SSAValue, Array], threads: int) -> None:
-        image = values[source]
-        y = _result(values, op.result, len(image))
-        sizes = (multiplier, int(maximum), shift, kinds[1], y.size // outputs)
-        place = None if weights is None else _address(weights)
-        arguments = Reduction(_address(image), place, kinds[0], *sizes, _address(y))
-        _run(run, arguments, geometry, epilogue, threads)
-
-    return step
-
-
-# ---- element-wise --------------------------------------------------------------------------------
+# ---- a single epilogue ---------------------------------------------------------------------------
 
 
 def run_program(
     epilogue: CompiledEpilogue, arrays: Sequence[Array], y: Array, threads: int
 ) -> None:
-    """Run an epilogue on arrays (..., channels) of one shape into `y`; all are C-contiguous.
+    """Run an epilogue on arrays (..., channels) of one shape into `y`; all are C-contiguous int64.
 
     Raises IndexError where a lookup leaves its table.
     """
-    pixels = y.size // epilogue.program.channels
-    streams = (Stream * len(arrays))(*(Stream(_address(a), a.itemsize) for a in arrays))
-    result = ctypes.c_void_p(_address(y)), ctypes.c_int(y.itemsize), ctypes.c_int64(pixels)
-    program = ctypes.byref(epilogue.program)
-    _call(_native().calocc_map, streams, len(arrays), *result, program, ctypes.c_int(threads))
-
-
-def _map(op: MapOp) -> Step:
-    epilogue = compile_epilogue(op.epilogue, op.result.type.shape[-1])
-
-    def step(values: dict[SSAValue, Array], threads: int) -> None:
-        arrays = [values[a] for a in op.args]
-        run_program(epilogue, arrays, _result(values, op.result, len(arrays[0])), threads)
-
-    return step
-
-
-BUILDERS: Mapping[type[DataflowOp], Callable[[Any], Step]] = {
-    MatvecOp: _matvec,
-    ReduceOp: _reduce,
-    DepthwiseOp: _depthwise,
-    MapOp: _map,
-}
+    channels = epilogue.program.channels
+    assembly = Assembly(())
+    numbers = [assembly.new(Stored(I64, channels, k)) for k in range(len(arrays) + 1)]
+    streams = (Stream * max(len(arrays), 1))(*(Stream(n, I64, channels, 1) for n in numbers[:-1]))
+    sizes = (len(arrays), 0, numbers[-1], I64, 1)
+    body = Elements(Sink(ctypes.pointer(epilogue.program), streams, *sizes))
+    assembly.add(body, numbers[:-1], numbers[-1])
+    rows = [a.reshape(-1, channels) for a in (*arrays, y)]
+    assembly.finished().run(rows, threads)

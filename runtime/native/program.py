@@ -16,6 +16,7 @@ from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.runtime.native.library import Instruction, Operand, Program
 
 Array = NDArray[np.int64]
+Registers = type[np.int32] | type[np.int64]
 
 OPS = (
     *(ops.AddOp, ops.SubtractOp, ops.MultiplyOp, ops.MaximumOp, ops.MinimumOp, ops.ReluOp),
@@ -28,10 +29,20 @@ OVERFLOWS = {Overflow.WRAP: 0, Overflow.SAT: 1, Overflow.SAT_SYM: 1, Overflow.SA
 NARROW = 30
 """Bits with which rounding and comparing stay clear of the ends of int32."""
 WIDE = 62
+PERIOD = 128
+"""The least elements of a constant: few channels are repeated to make loops long."""
 
 
 class NotCompiled(Exception):
     """An epilogue with an op or a width that the compiled emulator does not have."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """An epilogue in a chain; `position` is the argument that the epilogue before it computes."""
+
+    region: Region
+    position: int = 0
 
 
 @dataclass(eq=False)
@@ -41,6 +52,11 @@ class CompiledEpilogue:
     program: Program
     keep: list[object]
 
+    @property
+    def registers(self) -> Registers:
+        """The type of its registers."""
+        return np.int64 if self.program.wide else np.int32
+
 
 @dataclass(eq=False)
 class _Builder:
@@ -48,33 +64,38 @@ class _Builder:
 
     channels: int
     wide: bool
+    first_result: int = 0
     registers: dict[SSAValue, int] = field(default_factory=dict[SSAValue, int])
     constants: dict[SSAValue, Array] = field(default_factory=dict[SSAValue, Array])
     instructions: list[Instruction] = field(default_factory=list[Instruction])
     keep: list[object] = field(default_factory=list[object])
 
     @property
-    def dtype(self) -> type[np.signedinteger]:
+    def dtype(self) -> Registers:
         """The type of registers."""
         return np.int64 if self.wide else np.int32
+
+    @property
+    def repeats(self) -> int:
+        """Pixels that a constant is stored for."""
+        return -(-PERIOD // self.channels)
 
     def operand(self, value: SSAValue, frac: int | None = None) -> Operand:
         """A value, to be brought to `frac` fraction bits if any are given."""
         shift = 0 if frac is None else frac - ops.format_of(value).frac
         if value in self.registers:
             return Operand(self.registers[value], shift, None)
-        array = self.array(self.constants[value], self.dtype)
-        return Operand(-1, shift, array)
+        return Operand(-1, shift, self.array(np.tile(self.constants[value], self.repeats)))
 
-    def array(self, values: Array, dtype: type[np.signedinteger]) -> int:
-        """The address of an array that lives as long as the program."""
-        array = np.ascontiguousarray(values, dtype)
+    def array(self, values: Array) -> int:
+        """The address of an array of register width that lives as long as the program."""
+        array = np.ascontiguousarray(values, self.dtype)
         self.keep.append(array)
         return array.ctypes.data
 
     def add(self, op: ops.ScalarOp) -> None:
         """Append an op."""
-        self.registers[op.result] = len(self.registers)
+        self.registers[op.result] = self.first_result + len(self.instructions)
         instruction = Instruction(op=OPS.index(type(op)), result=self.registers[op.result])
         FILL[type(op)](self, op, instruction)
         self.instructions.append(instruction)
@@ -130,7 +151,7 @@ def _threshold(builder: _Builder, op: ops.ScalarOp, to: Instruction) -> None:
     if not builder.wide:  # a threshold beyond int32 is never reached, or always
         rows = rows.clip(-(1 << 31), (1 << 31) - 1)
     to.a, to.base, to.size = builder.operand(op.x), op.base.value.data, table.shape[1]
-    to.table = builder.array(rows, np.int64)
+    to.table = builder.array(np.tile(rows, (1, builder.repeats)))
 
 
 def _lookup(builder: _Builder, op: ops.ScalarOp, to: Instruction) -> None:
@@ -138,7 +159,7 @@ def _lookup(builder: _Builder, op: ops.ScalarOp, to: Instruction) -> None:
     table = op.table.numpy()
     to.a, to.base, to.size = builder.operand(op.x), op.origin.value.data, table.shape[-1]
     to.stride = table.shape[-1] if table.ndim > 1 else 0
-    to.table = builder.array(table, np.int64)
+    to.table = builder.array(table)
 
 
 FILL: dict[type[ops.ScalarOp], Fill] = {
@@ -156,35 +177,56 @@ FILL: dict[type[ops.ScalarOp], Fill] = {
 
 def compile_epilogue(region: Region, channels: int) -> CompiledEpilogue:
     """The program of an epilogue on `channels` channels; raise NotCompiled."""
-    body, result = epilogue_ops(region)
-    builder = _Builder(channels, _needed_bits(region, body) > NARROW)
-    for argument in region.block.args:
-        builder.registers[argument] = len(builder.registers)
+    return compile_chain([Link(region)], channels)
+
+
+def compile_chain(links: Sequence[Link], channels: int, wide: bool = False) -> CompiledEpilogue:
+    """The program of epilogues that follow each other; raise NotCompiled.
+
+    The first registers are the arguments in order, without those that a link computes for the
+    next one. `wide` asks for registers of 64 bits where 32 would do.
+    """
+    builder = _Builder(channels, wide or max(map(_needed_bits, links)) > NARROW)
+    for number, link in enumerate(links):
+        for position, argument in enumerate(link.region.block.args):
+            if number == 0 or position != link.position:
+                builder.registers[argument] = len(builder.registers)
+    register, builder.first_result = 0, len(builder.registers)
+    for number, link in enumerate(links):
+        if number > 0:
+            builder.registers[link.region.block.args[link.position]] = register
+        register = _add_link(builder, link)
+    return _finished(builder, register)
+
+
+def _add_link(builder: _Builder, link: Link) -> int:
+    """Append an epilogue; the register that holds its result."""
+    body, result = epilogue_ops(link.region)
     for op in body:
         if isinstance(op, ops.ConstantOp):
             values = op.value.numpy().reshape(-1)
-            builder.constants[op.result] = np.broadcast_to(values, (channels,))
+            builder.constants[op.result] = np.broadcast_to(values, (builder.channels,))
         elif type(op) in FILL:
             builder.add(op)
         else:
             raise NotCompiled(op.name)
     if result not in builder.registers:
         raise NotCompiled("a constant result")
-    return _finished(builder, builder.registers[result])
+    return builder.registers[result]
 
 
 def _finished(builder: _Builder, result: int) -> CompiledEpilogue:
     count = len(builder.instructions)
     array = (Instruction * max(count, 1))(*builder.instructions)
-    program = Program(
-        array, count, len(builder.registers), result, builder.channels, int(builder.wide)
-    )
+    sizes = (builder.channels, builder.channels * builder.repeats, int(builder.wide))
+    program = Program(array, count, builder.first_result + count, result, *sizes)
     return CompiledEpilogue(program, [*builder.keep, array])
 
 
-def _needed_bits(region: Region, body: Sequence[ops.ScalarOp]) -> int:
+def _needed_bits(link: Link) -> int:
     """The bits with which no comparison or rounding overflows; raise NotCompiled beyond 62."""
-    widths = [ops.format_of(argument).width for argument in region.block.args]
+    body, _ = epilogue_ops(link.region)
+    widths = [ops.format_of(argument).width for argument in link.region.block.args]
     for op in body:
         widths.append(op.out.width)
         if isinstance(op, ops.QuantizeOp):

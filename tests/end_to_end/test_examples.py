@@ -22,7 +22,6 @@ from example_models import ALL, JETS, LEVELS, Example, Reals, design_of, events_
 from xdsl.parser import Parser
 
 import calocc
-from calocc.compiler import design as design_module
 from calocc.compiler.data import BadInput, to_mantissas, to_reals
 from calocc.compiler.design import STAGES, Design, Prediction
 from calocc.compiler.pipeline import new_context
@@ -30,6 +29,7 @@ from calocc.compiler.text import module_text
 from calocc.passes.lowering.softmax import EXP_BITS, SOFTMAX_FRAC, SOFTMAX_OUT
 from calocc.runtime.compare import layer_values
 from calocc.runtime.emulator import execute
+from calocc.runtime.native import plan as plans
 
 MINIMUM_EVENTS = 100
 FEW = 9
@@ -194,7 +194,8 @@ def test_size_of_chunks_and_batches_changes_nothing(
     design, events = design_of(example, 2), events_of(example)[-FEW:]
     expected = design.predict(events)
     for size in (1, 2, 4, FEW, 64):
-        monkeypatch.setattr(design_module, "EVENTS_AT_ONCE", size)
+        monkeypatch.setattr(plans, "EVENTS_AT_ONCE", size)
+        monkeypatch.setattr(plans, "COMPILED_AT_ONCE", size)
         np.testing.assert_array_equal(design.predict(events), expected, strict=True)
     for k in range(FEW):
         np.testing.assert_array_equal(design.predict(events[k : k + 1])[0], expected[k])

@@ -20,6 +20,7 @@ from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.types import FixedType
 from calocc.runtime.emulator import execute
 from calocc.runtime.native import plan as plans
+from calocc.runtime.native import steps
 from calocc.runtime.native.library import library
 from calocc.runtime.native.plan import Plan
 from calocc.runtime.native.program import NotCompiled, compile_epilogue
@@ -56,7 +57,7 @@ def test_without_a_compiler_plans_still_run(monkeypatch: pytest.MonkeyPatch) -> 
     inputs = inputs_for(module, 7)
     run_passes(module, "lower-to-fixed,dce,partition-streams,fuse")
     mantissas = as_mantissas(module, inputs)
-    monkeypatch.setattr(plans, "library", missing)
+    monkeypatch.setattr(steps, "library", missing)
     for got, wanted in zip(
         Plan.of(module).run(mantissas, 1), execute(module, mantissas), strict=True
     ):
@@ -64,7 +65,7 @@ def test_without_a_compiler_plans_still_run(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_products_and_maps_of_drawn_networks_are_compiled() -> None:
-    compiled = [op for seed in range(8) for op in _processes(network(seed)) if plans.compiles(op)]
+    compiled = [op for seed in range(8) for op in _processes(network(seed)) if steps.compiles(op)]
     assert {MatvecOp, MapOp} <= {type(op) for op in compiled}
 
 

@@ -1,0 +1,107 @@
+// The values of a network while it runs on a block of events.
+
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "integers.h"
+
+// Values are numbered; each has a place for every event of the block.
+struct Frame {
+    char *const *places;
+    const i64 *bytes;    // from event to event
+    i64 events;
+
+    template <class E> E *at(i32 value, i64 event) const {
+        return reinterpret_cast<E *>(places[value] + event * bytes[value]);
+    }
+};
+
+// A value seen as pixels x channels. Steps of 0 repeat what there is once per event or per pixel.
+struct Stream {
+    i32 value;
+    i32 kind;
+    i64 pixel;    // elements from pixel to pixel
+    i64 channel;  // elements from channel to channel: 1 or 0
+};
+
+// Calls f(event, pixel, done, n) for each run of up to `most` pixels that lie in one event.
+template <class F> void in_runs(i64 per_event, i64 first, i64 count, i64 most, F f) {
+    i64 event = first / per_event, pixel = first % per_event;
+    for (i64 done = 0; done < count;) {
+        const i64 n = std::min({most, count - done, per_event - pixel});
+        f(event, pixel, done, n);
+        done += n;
+        pixel += n;
+        if (pixel == per_event) {
+            pixel = 0;
+            event++;
+        }
+    }
+}
+
+// Pixels `first` to `first + count - 1`, counted through all events, to registers.
+template <class T>
+void read(const Stream &s, const Frame &frame, i64 per_event, int channels, i64 first, i64 count,
+          T *to) {
+    const bool dense = s.channel && s.pixel == channels;
+    with_kind(s.kind, [&](auto element) {
+        typedef decltype(element) E;
+        const i64 most = dense ? count : 1;
+        in_runs(per_event, first, count, most, [&](i64 event, i64 pixel, i64 done, i64 n) {
+            const E *x = frame.at<E>(s.value, event) + pixel * s.pixel;
+            T *y = to + done * channels;
+            if (s.channel)
+                for (i64 k = 0; k < n * channels; k++)
+                    y[k] = T(x[k]);
+            else
+                std::fill(y, y + channels, T(x[0]));
+        });
+    });
+}
+
+// The other way round: a value whose pixels lie side by side, from registers.
+template <class T>
+void write(i32 value, i32 kind, const Frame &frame, i64 per_event, int channels, i64 first,
+           i64 count, const T *from) {
+    with_kind(kind, [&](auto element) {
+        typedef decltype(element) E;
+        in_runs(per_event, first, count, count, [&](i64 event, i64 pixel, i64 done, i64 n) {
+            const T *x = from + done * channels;
+            E *y = frame.at<E>(value, event) + pixel * channels;
+            for (i64 k = 0; k < n * channels; k++)
+                y[k] = E(x[k]);
+        });
+    });
+}
+
+// Windows over the images of a value.
+struct Windows {
+    i32 value;
+    i32 kind;
+    i64 columns;       // of results
+    i64 pixels;        // of results per event
+    i64 down, across;  // elements from window to window
+    i64 runs;
+    i64 length;        // elements that lie side by side in a run
+    const i64 *first;  // element of each run, from the beginning of the window
+
+    // Where the windows of `count` pixels begin, the first of which is `pixel`.
+    void places(const Frame &frame, i64 pixel, i64 count, const char **to) const {
+        const i64 size = bytes_of(kind);
+        i64 event = pixel / pixels, rest = pixel % pixels;
+        for (i64 done = 0; done < count; event++, rest = 0) {
+            const char *image = frame.at<char>(value, event);
+            i64 row = rest / columns, column = rest % columns;
+            for (; rest < pixels && done < count; rest++) {
+                to[done++] = image + (row * down + column * across) * size;
+                if (++column == columns) {
+                    column = 0;
+                    row++;
+                }
+            }
+        }
+    }
+};
