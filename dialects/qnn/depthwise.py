@@ -21,7 +21,7 @@ def channelwise(windows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     Output c * M + m belongs to channel c.
     """
     sums = np.einsum("...tc,tcm->...cm", windows, weights)
-    return sums.reshape(*sums.shape[:-2], -1)
+    return sums.reshape(*sums.shape[:-2], sums.shape[-2] * sums.shape[-1])
 
 
 def channelwise_interval(channels: Interval, weights: Mantissas, frac: int) -> Interval:

@@ -173,11 +173,11 @@ def _fingerprint() -> str:
     """Of the sources, the flags, the compiler's name and the processor, as home directories are
     shared between machines."""
     sources = (path.read_text() for path in sorted(KERNELS.iterdir()))
-    parts = (*sources, *FLAGS, os.environ.get("CXX", "g++"), platform.machine(), _cpu())
+    parts = (*sources, *FLAGS, os.environ.get("CXX", "g++"), platform.machine(), processor())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _cpu() -> str:
+def processor() -> str:
     """What the processor can do, where the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

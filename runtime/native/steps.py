@@ -256,7 +256,7 @@ def _products(a: Assembly, unit: Unit) -> None:
     op = unit.op
     assert isinstance(op, MatvecOp)
     weights = op.weights.numpy()
-    form = _form(op, weights)
+    form = product_form(op)
     view = View.of(op)
     runs = view.runs()
     kind = {QUADS: U8, PAIRS: I16, WIDE: None}[form]
@@ -269,9 +269,10 @@ def _products(a: Assembly, unit: Unit) -> None:
     a.add(body, [image, *reads], sink.value)
 
 
-def _form(op: MatvecOp, weights: NDArray[np.int64]) -> int:
-    """The narrowest products that are exact."""
+def product_form(op: MatvecOp) -> int:
+    """The narrowest products that are exact and that this machine has."""
     kind, accumulator = container(stream_of(op.x).format), op.accumulator
+    weights = op.weights.numpy()
     if accumulator.width + (not accumulator.signed) > SUM_BITS or not _fit(weights, np.int16):
         return WIDE
     if kind == U8 and _fit(weights, np.int8) and _has_quads():

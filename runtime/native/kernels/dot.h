@@ -87,8 +87,8 @@ template <class X, class W> Lanes add_products(Lanes sums, Spread x, const Lanes
     std::memcpy(weights, w.lane, WEIGHTS);
     for (int lane = 0; lane < GROUP; lane++)
         for (int k = 0; k < n; k++)
-            sums.lane[lane] = i32(std::uint32_t(sums.lane[lane]) +
-                                  std::uint32_t(i32(elements[k]) * i32(weights[lane * n + k])));
+            sums.lane[lane] = i32(u32(sums.lane[lane]) +
+                                  u32(i32(elements[k]) * i32(weights[lane * n + k])));
     return sums;
 }
 

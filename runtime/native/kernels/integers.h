@@ -14,10 +14,12 @@ typedef std::int8_t i8;
 typedef std::int16_t i16;
 typedef std::int32_t i32;
 typedef std::int64_t i64;
+typedef std::uint32_t u32;
+typedef std::uint64_t u64;
 
 template <class T> struct wrapping;
-template <> struct wrapping<i32> { typedef std::uint32_t type; };
-template <> struct wrapping<i64> { typedef std::uint64_t type; };
+template <> struct wrapping<i32> { typedef u32 type; };
+template <> struct wrapping<i64> { typedef u64 type; };
 
 template <class T> T shifted_left(T x, int bits) {
     return T(typename wrapping<T>::type(x) << bits);

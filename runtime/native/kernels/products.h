@@ -129,7 +129,7 @@ private:
                 const E *elements = reinterpret_cast<const E *>(window) + x.first[r];
                 for (i64 k = 0; k < x.length; k++, w += outputs)
                     for (i64 o = 0; o < outputs; o++)
-                        sums[o] += i64(elements[k]) * w[o];
+                        sums[o] = i64(u64(sums[o]) + u64(elements[k]) * u64(w[o]));
             }
             for (i64 o = 0; o < outputs; o++)
                 sums[o] = shifted_left(sums[o], shift);

@@ -41,10 +41,10 @@ private:
     template <class E, class T> void combine(const E *window, T *to) const {
         if (combination == WEIGHTED && multiplier > 1)
             return spread_out(window, to);
-        const auto add = [](T sum, T value, T) { return sum + value; };
+        typedef typename wrapping<T>::type U;
+        const auto add = [](T sum, T value, T) { return T(U(sum) + U(value)); };
         const auto most = [](T best, T value, T) { return std::max(best, value); };
         const auto add_weighted = [](T sum, T value, T weight) {
-            typedef typename wrapping<T>::type U;
             return T(U(sum) + U(value) * U(weight));
         };
         if (combination == WEIGHTED)
