@@ -38,3 +38,5 @@ MODELS = (
     Model("deepcalo", ROOT / "examples/deepcalo/deepcalo_image.h5", "image"),
 )
 DEEPCALO = MODELS[2]
+PATHS = (*(model.path for model in MODELS), ROOT / "examples/deepcalo/deepcalo_full.h5")
+"""The files of all example models."""
