@@ -86,7 +86,7 @@ class QuantizeTable(RewritePattern):
         quantizer = op.quantizer.quantizer
         if not op.x.has_one_use() or not _keeps_zero(quantizer):
             return
-        table = QuantizeOp.real(embedding.w, quantizer, op.layer_name)
+        table = QuantizeOp.real(embedding.w, quantizer, op.layer_name, op.inserted)
         rows = EmbeddingOp(embedding.x, table, layer=embedding.layer_name)
         rewriter.replace(op, [table, rows])
         rewriter.erase(embedding)

@@ -134,7 +134,7 @@ class Needs:
             self._limit(computed, Kind.NARROW, Role.TERM)
             return Kind.EXACT
         if isinstance(op, EmbeddingOp):
-            return self._rows(op)
+            return self._embedding(op)
         if isinstance(op, WeightedOp):
             return self._weighted(op, computed)
         if isinstance(op, RecurrentOp):
@@ -151,7 +151,7 @@ class Needs:
         self._limit(computed, Kind.EXACT, Role.TERM)
         return Kind.EXACT
 
-    def _rows(self, op: EmbeddingOp) -> Kind:
+    def _embedding(self, op: EmbeddingOp) -> Kind:
         """A quantizer behind all readers of a real table, which moves into it."""
         readers = (use.operation for use in op.result.uses)
         if not _is_real(op.w) or all(isinstance(reader, QuantizeOp) for reader in readers):

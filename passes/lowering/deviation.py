@@ -33,6 +33,8 @@ from calocc.dialects.qnn.elementwise import (
     ReluOp,
     SubtractOp,
 )
+from calocc.dialects.qnn.embedding import EmbeddingOp
+from calocc.dialects.qnn.interpolate import InterpolateOp
 from calocc.dialects.qnn.movement import ConcatOp, MovementOp
 from calocc.dialects.qnn.op import QnnOp
 from calocc.dialects.qnn.pool import PoolOp
@@ -116,6 +118,14 @@ def _linear(operands: Sequence[Operand], op: QnnOp) -> Reals:
 
 for _kind in (AddOp, SubtractOp, MaximumOp, MinimumOp, ReluOp, MovementOp, ConcatOp, PoolOp):
     deviates(_kind)(_linear)
+deviates(InterpolateOp)(_linear)
+
+
+@deviates(EmbeddingOp)
+def _rows(operands: Sequence[Operand], op: EmbeddingOp) -> Reals:
+    """Rows of indices that are exact deviate as the table does."""
+    index, table = operands
+    return UNKNOWN if index.deviation.any() else np.full((), table.deviation.max())
 
 
 def _weighted(operands: Sequence[Operand], op: QnnOp) -> Reals:

@@ -147,10 +147,18 @@ class Lowering:
         if (width := exact_width(reals)) > FLOAT32_BITS:
             layer, quantizer = _consumer(value), _quantizer_of(owner)
             raise UnquantizedConstant(layer, width, quantizer, FLOAT32_BITS)
-        lost = owner.deviation if isinstance(owner, ConstantOp) else None
-        deviation = EXACT if lost is None else lost.numpy()
-        self.values[value] = self.constant(exact_constant(reals), owner.layer_name, deviation)
+        constant = exact_constant(reals)
+        self.values[value] = self.constant(constant, owner.layer_name, self.lost(owner))
         return self.values[value]
+
+    def lost(self, owner: QnnOp) -> Reals:
+        """How far a constant is from that of the model."""
+        if isinstance(owner, QuantizeOp) and owner.inserted is not None:
+            exact = self.constant_values(owner.x)
+            return np.abs(owner.evaluate_real(exact) - exact)
+        if isinstance(owner, ConstantOp) and owner.deviation is not None:
+            return owner.deviation.numpy()
+        return EXACT
 
     def constant(self, constant: FixedConstant, layer: str, deviation: Reals = EXACT) -> SSAValue:
         """Add a constant."""

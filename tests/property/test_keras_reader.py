@@ -215,10 +215,10 @@ def test_dictionaries_of_inputs_and_outputs_are_sorted(tmp_path: Path) -> None:
 
 def test_ambiguous_weights_keep_their_whole_name(tmp_path: Path) -> None:
     x = keras.Input((3, 2))
-    y = layers.Bidirectional(layers.SimpleRNN(2, name="rnn"), name="both")(x)
+    y = layers.RNN([layers.SimpleRNNCell(2, name=name) for name in "ab"], name="both")(x)
     weights = saved(keras.Model(x, y), tmp_path).layer("both").weights
     assert len(weights) == 6
-    assert weights["both/forward_rnn/simple_rnn_cell/bias"].shape == (2,)
+    assert weights["both/stacked_rnn_cells/b/bias"].shape == (2,)
 
 
 @pytest.mark.parametrize("storage", [{"compression": "gzip"}, {"chunks": (3, 3)}, {"dtype": ">f8"}])

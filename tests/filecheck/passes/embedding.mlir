@@ -13,7 +13,7 @@ func.func @main(%x: tensor<4xf32> {calocc.name = "x"}) -> (tensor<8xf32> {calocc
 }
 
 // CHECK:      builtin.module {
-// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<4x!fixed.num<u2, 2>>, 4> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<8x!fixed.num<s4, 2>>, 8> {calocc.name = "y"}) {
+// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<4x!fixed.num<u2, 2>>, 4> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<8x!fixed.num<s4, 2>>, 8> {calocc.name = "y", calocc.bound = 0.000000e+00 : f64}) {
 // CHECK-NEXT:     %x_1 = dataflow.lanes %x {layer = "x"} : (!dataflow.stream<tensor<4x!fixed.num<u2, 2>>, 4>) -> !dataflow.stream<tensor<4x!fixed.num<u2, 2>>, 1>
 // CHECK-NEXT:     %f = dataflow.embedding %x_1 {table = #fixed.blob<ba21c0a9853733aa0 : tensor<3x2xi8>>, layer = "words"} : (!dataflow.stream<tensor<4x!fixed.num<u2, 2>>, 1>) -> !dataflow.stream<tensor<4x2x!fixed.num<s4, 2>>, 1>
 // CHECK-NEXT:     %f_1 = dataflow.reshape %f {layer = "flat"} : (!dataflow.stream<tensor<4x2x!fixed.num<s4, 2>>, 1>) -> !dataflow.stream<tensor<8x!fixed.num<s4, 2>>, 1>

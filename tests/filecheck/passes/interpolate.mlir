@@ -5,7 +5,7 @@
 // process.
 
 // CHECK:      builtin.module {
-// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<3x2x1x!fixed.num<s4, 2>>, 1> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<6x6x1x!fixed.num<u3, 1>>, 1> {calocc.name = "act"}) {
+// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<3x2x1x!fixed.num<s4, 2>>, 1> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<6x6x1x!fixed.num<u3, 1>>, 1> {calocc.name = "act", calocc.bound = 0.000000e+00 : f64}) {
 // CHECK-NEXT:     %0 = dataflow.interpolate %x {factors = array<i64: 2, 3>, layer = "up"} : (!dataflow.stream<tensor<3x2x1x!fixed.num<s4, 2>>, 1>) -> !dataflow.stream<tensor<6x6x1x!fixed.num<u3, 1>>, 1> {
 // CHECK-NEXT:     ^bb0(%1: !fixed.num<s8, 6>):
 // CHECK-NEXT:       %2 = fixed.threshold %1 {thresholds = #fixed.blob<b4054444bf48e7599 : tensor<1x7xi8>>, base = 0 : i64} : (!fixed.num<s8, 6>) -> !fixed.num<u3, 1>

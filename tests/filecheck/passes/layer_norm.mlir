@@ -12,7 +12,7 @@ func.func @main(%x: tensor<3x4xf32> {calocc.name = "x"}) -> (tensor<3x4xf32> {ca
 }
 
 // CHECK:      builtin.module {
-// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<3x4x!fixed.num<s6, 3>>, 4> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<3x4x!fixed.num<s5, 2>>, 4> {calocc.name = "y"}) {
+// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<3x4x!fixed.num<s6, 3>>, 4> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<3x4x!fixed.num<s5, 2>>, 4> {calocc.name = "y", calocc.bound = 1.250000e-01 : f64}) {
 // CHECK-NEXT:     %x_1 = dataflow.lanes %x {layer = "x"} : (!dataflow.stream<tensor<3x4x!fixed.num<s6, 3>>, 4>) -> !dataflow.stream<tensor<3x4x!fixed.num<s6, 3>>, 1>
 // CHECK-NEXT:     %n = dataflow.layer_norm %x_1 {offset = 67109 : i64, frac = 11 : i64, layer = "norm"} : (!dataflow.stream<tensor<3x4x!fixed.num<s6, 3>>, 1>) -> !dataflow.stream<tensor<3x4x!fixed.num<s16, 2>>, 1>
 // CHECK-NEXT:     %y = dataflow.map %n {layer = "cast"} : (!dataflow.stream<tensor<3x4x!fixed.num<s16, 2>>, 1>) -> !dataflow.stream<tensor<3x4x!fixed.num<s5, 2>>, 1> {

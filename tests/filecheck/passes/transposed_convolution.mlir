@@ -5,7 +5,7 @@
 // the buffer which sets the phases of its rows one below the other.
 
 // CHECK:      builtin.module {
-// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<2x2x1x!fixed.num<u2, 2>>, 1> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<4x4x1x!fixed.num<u3, 2>>, 1> {calocc.name = "act"}) {
+// CHECK-NEXT:   func.func @main(%x: !dataflow.stream<tensor<2x2x1x!fixed.num<u2, 2>>, 1> {calocc.name = "x", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<4x4x1x!fixed.num<u3, 2>>, 1> {calocc.name = "act", calocc.bound = 0.000000e+00 : f64}) {
 // CHECK-NEXT:     %0 = dataflow.window %x {size = array<i64: 2, 1>, strides = array<i64: 1, 1>, padding = array<i64: 1, 0, 0, 0>, fill = 0 : i64, layer = "up"} : (!dataflow.stream<tensor<2x2x1x!fixed.num<u2, 2>>, 1>) -> !dataflow.stream<tensor<2x2x2x!fixed.num<u2, 2>>, 1>
 // CHECK-NEXT:     %up = dataflow.matvec %0 {weights = #fixed.blob<ba02c0320673a2ad1 : tensor<2x4xi8>>, weight_type = !fixed.num<s3, 1>, layer = "up"} : (!dataflow.stream<tensor<2x2x2x!fixed.num<u2, 2>>, 1>) -> !dataflow.stream<tensor<2x2x4x!fixed.num<u3, 2>>, 1> {
 // CHECK-NEXT:     ^bb0(%1: !fixed.num<s5, 3>):
