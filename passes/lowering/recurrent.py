@@ -6,6 +6,7 @@ invariant of the loop, and all else in the step follows from it and from the row
 
 from __future__ import annotations
 
+import numpy as np
 from xdsl.ir import Region, SSAValue
 
 from calocc.dialects.fixed.format import Format
@@ -29,8 +30,9 @@ def recurrent(lowering: Lowering, op: RecurrentOp) -> None:
     x = lowering.operand(op.x)
     inner = Lowering(lowering.function)
     bounds = op.gate_intervals(lowering.bounds[x])
+    rows = np.full((), lowering.deviations[x].max())
     for gate, interval in zip(op.gates, bounds, strict=True):
-        _argument(inner, gate, format_of(x), interval, lowering.deviations[x])
+        _argument(inner, gate, format_of(x), interval, rows)
     for state, value in zip(op.states, op.ending.args[1:], strict=True):
         format = _format(op, value)
         _argument(inner, state, format, Interval.of_format(format, shape_of(state)))
