@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from xdsl.dialects.builtin import I64, IntegerAttr, TensorType, i64
+from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.irdl import irdl_op_definition, prop_def
+from xdsl.pattern_rewriter import RewritePattern
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.qnn.movement import MovementOp
@@ -19,13 +21,20 @@ def sliced(shape: Shape, axis: int, start: int, stop: int) -> Shape:
 
 
 @irdl_op_definition
-class SliceOp(MovementOp):
+class SliceOp(HasCanonicalizationPatternsInterface, MovementOp):
     """Elements `start` to `stop - 1` along `axis` (batch axis not counted)."""
 
     name = "qnn.slice"
     axis = prop_def(IntegerAttr[I64])
     start = prop_def(IntegerAttr[I64])
     stop = prop_def(IntegerAttr[I64])
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        """Slices of what others compute, row by row or pixel by pixel."""
+        from calocc.dialects.qnn.early_slice import SliceElements, SliceReshape, SliceWindows
+
+        return SliceElements(), SliceReshape(), SliceWindows()
 
     def __init__(self, x: Value, axis: int, start: int, stop: int, layer: str = ""):
         shape = sliced(shape_of(x), axis, start, stop)
