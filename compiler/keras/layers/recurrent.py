@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xdsl.ir import Region, SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
+from calocc.compiler.keras.errors import MissingKey
 from calocc.compiler.keras.layers.activation import activate
 from calocc.compiler.keras.layers.linear import kernel_quantizer, require_rank
 from calocc.compiler.keras.layers.registry import Builder, keras_layer, refused, single, stored
@@ -42,9 +43,15 @@ class Cell:
         return self.builder.add(self.config, op((a, b), layer=self.config.layer.name))
 
     def activated(self, x: SSAValue, key: str) -> SSAValue:
-        """The activation of that key, in a format given by the user if there is one."""
+        """The activation of that key, in a format given by the user if there is one.
+
+        Raises MissingKey where there is none, as Keras always writes it.
+        """
+        layer = self.config.layer
+        if key not in layer.config:
+            raise MissingKey(layer.name, layer.class_name, key)
         y = activate(self.builder, self.config, x, self.config.take_activation(key))
-        chosen = self.builder.overrides.take(self.config.layer.name, key)
+        chosen = self.builder.overrides.take(layer.name, key)
         return y if chosen is None else self.builder.quantize(self.config, y, chosen)
 
     def kept(self, state: SSAValue) -> SSAValue:
