@@ -113,9 +113,19 @@ def reference_modules() -> ReferenceModules:
         keras: Any = tensorflow.keras
         if not str(keras.Model.__module__).startswith("tf_keras"):
             raise ReferenceUnavailableError("TensorFlow already uses Keras 3 in this process")
-        return ReferenceModules(tensorflow, keras, importlib.import_module("qkeras"))
+        qkeras: Any = importlib.import_module("qkeras")
+        _mend(importlib.import_module("qkeras.qrecurrent"))
+        return ReferenceModules(tensorflow, keras, qkeras)
     except ImportError as error:
         raise ReferenceUnavailableError(f"cannot import TensorFlow and QKeras ({error})") from error
+
+
+def _mend(qrecurrent: Any) -> None:
+    """Give the recurrent layers of QKeras 0.9 the functions that TensorFlow has moved since."""
+    if not hasattr(qrecurrent.nest, "is_sequence"):
+        qrecurrent.nest.is_sequence = qrecurrent.nest.is_nested
+    if not hasattr(qrecurrent.array_ops, "unstack"):
+        qrecurrent.array_ops.unstack = qrecurrent.tf.unstack
 
 
 def load_keras_model(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -168,6 +168,21 @@ def two_input_model() -> Any:
     return reference_modules().keras.Model([left, right], [difference, second], name="two")
 
 
+def test_recurrent_layers_of_qkeras_run_from_a_file(tmp_path: Path) -> None:
+    modules = reference_modules()
+    qkeras, keras, kernel = modules.qkeras, modules.keras, "quantized_bits(4,0,alpha=1)"
+    shared = {"kernel_quantizer": kernel, "recurrent_quantizer": kernel, "bias_quantizer": kernel}
+    sequence = keras.Input((4, 3), name="x")
+    y = qkeras.QGRU(3, **shared, reset_after=True, return_sequences=True)(sequence)
+    y = qkeras.QBidirectional(qkeras.QLSTM(2, **shared, return_sequences=True))(y)
+    model = keras.Model(sequence, qkeras.QSimpleRNN(2, **shared)(y))
+    model.save(tmp_path / "m.h5")
+    x = np.random.default_rng(1).normal(size=(EVENTS, 4, 3))
+    (loaded,), (kept,) = predict(tmp_path / "m.h5", x), predict(model, x)
+    np.testing.assert_array_equal(loaded, kept)
+    assert len(np.unique(kept, axis=0)) > EVENTS // 2
+
+
 def test_inputs_go_by_name_and_shared_layers_are_listed_once_per_call() -> None:
     model = two_input_model()
     left, right = np.array([[1, 2, 3]]), np.array([[10, 20, 30]])

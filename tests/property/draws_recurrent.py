@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 from keras_layers import BIASES, DRAWS, DYADIC_KERNELS, Spec, drawn, pick, size
 
-qrecurrent: Any = importlib.import_module("qkeras.qrecurrent")
-# QKeras 0.9 asks for functions that TensorFlow has moved.
-qrecurrent.nest.is_sequence = qrecurrent.nest.is_nested
-qrecurrent.array_ops.unstack = qrecurrent.tf.unstack
+from calocc.runtime.reference import reference_modules
+
+reference_modules()  # without which layers of QKeras 0.9 do not run
 
 KERNELS = tuple(k for k in DYADIC_KERNELS if "po2(" not in k)
 STATES = ("quantized_bits(6,1,alpha=1)", "quantized_bits(4,0,1,alpha=1)", "quantized_tanh(5)")
