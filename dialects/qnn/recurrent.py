@@ -128,9 +128,9 @@ class RecurrentOp(QnnOp):
             raise VerifyException("the body of qnn.recurrent ends in qnn.yield with an output")
         if not all(isinstance(op, QnnOp) for op in list(block.ops)[:-1]):
             raise VerifyException("the body of qnn.recurrent holds layers only")
-        super().verify_()
         if len(block.args) < len(self.ending.args):
             raise VerifyException("the body of qnn.recurrent takes gates, then states")
+        super().verify_()
         element = tensor_of(self.x).element_type
         if any(a.type != TensorType(element, (self.units,)) for a in self.gates):
             raise VerifyException("the body of qnn.recurrent takes parts of the operand's rows")

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from kernel_draws import DRAWS
 from kernel_harness import Case, KernelLibrary, draw_event
+from recurrent_draws import RECURRENT
 
+_DRAWS = {**DRAWS, **RECURRENT}
 _EVENTS = 5
 _CASES = {
     **{"window": 40, "buffer": 30, "matvec": 10, "reduce": 10, "map": 10, "softmax": 10},
@@ -22,7 +24,7 @@ _CASES = {
 
 def _cases(kernel: str, count: int) -> list[Case]:
     rng = random.Random(f"{kernel} cases")
-    return [DRAWS[kernel](rng) for _ in range(count)]
+    return [_DRAWS[kernel](rng) for _ in range(count)]
 
 
 def _check(cases: list[Case], library: KernelLibrary) -> None:
@@ -39,14 +41,15 @@ def _check(cases: list[Case], library: KernelLibrary) -> None:
                 np.testing.assert_array_equal(got, expected, err_msg=str(case))
 
 
-@pytest.mark.parametrize("kernel", DRAWS)
+@pytest.mark.parametrize("kernel", _DRAWS)
 def test_matches_numpy(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     cases = _cases(kernel, _CASES.get(kernel, 16))
     _check(cases, KernelLibrary(cases, tmp_path_factory.mktemp(kernel)))
 
 
-def test_matvec_in_ap_fixed(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("kernel", ["matvec", "recurrent"])
+def test_sums_in_ap_fixed(kernel: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The accumulation that is synthesised, not the faster one of simulation."""
-    cases = _cases("matvec", 6)
-    directory = tmp_path_factory.mktemp("matvec_fixed")
+    cases = _cases(kernel, 6)
+    directory = tmp_path_factory.mktemp(f"{kernel}_fixed")
     _check(cases, KernelLibrary(cases, directory, ["-DCALOCC_FIXED_SUMS"]))

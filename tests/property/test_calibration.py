@@ -9,12 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from xdsl.parser import Parser
 
+from calocc.compiler.calibration.accuracy import worst
 from calocc.compiler.calibration.errors import BadRequest
 from calocc.compiler.calibration.formats import Criterion, format_for, levels_of
 from calocc.compiler.calibration.request import Request
+from calocc.compiler.calibration.search import Calibration
+from calocc.compiler.pipeline import Runner, new_context
 from calocc.dialects.fixed.arithmetic import quantize_real, to_real
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.runtime.emulator import execute
 
 VALUES = hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e3, 1e3))
 BITS = st.integers(2, 16)
@@ -77,3 +83,30 @@ def test_depthwise_kernels_have_a_scale_for_each_pair_of_channels() -> None:
 def test_requests_that_make_no_sense(options: Any) -> None:
     with pytest.raises(BadRequest):
         Request.of(*options)
+
+
+GATED_STEP = """
+func.func @main(%x: tensor<3x4xf32> {calocc.name = "x"}) -> (tensor<2xf32> {calocc.name = "y"}) {
+  %r = qnn.function "tanh" %x {layer = "front"} : (tensor<3x4xf32>) -> tensor<3x4xf32>
+  %y = qnn.recurrent %r {layer = "rnn"} : (tensor<3x4xf32>) -> tensor<2xf32> {
+  ^bb0(%a: tensor<2xf32>, %b: tensor<2xf32>, %h: tensor<2xf32>):
+    %p = qnn.mul %a, %h {layer = "rnn"} : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+    %s = qnn.add %b, %p {layer = "rnn"} : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+    qnn.yield %s, %s : tensor<2xf32>, tensor<2xf32>
+  }
+  func.return %y : tensor<2xf32>
+}
+"""
+
+
+def test_gates_of_a_step_are_quantized_as_the_rows_that_they_are_parts_of() -> None:
+    module = Parser(new_context(), GATED_STEP).parse_module()
+    events = np.random.default_rng(2).normal(size=(50, 3, 4))
+    calibration = Calibration(module, [events], Request.of(0.01, None, None, "mse"), lambda _: None)
+    bits = calibration.search()
+    quantized = calibration.quantized(bits)
+    front, rows, *step = [op for op in quantized.walk() if isinstance(op, QuantizeOp)]
+    assert (front.layer_name, rows.layer_name) == ("input_0", "front")
+    assert [op.layer_name for op in step] == ["rnn"]
+    assert worst(calibration.accuracy(execute(quantized, [events]))) <= 0.01
+    Runner(new_context(), {}).run(quantized, "lower-to-fixed")

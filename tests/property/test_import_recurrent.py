@@ -42,6 +42,8 @@ def turned(make: Any, name: str, **options: Any) -> Any:
 
 
 WRAPPED: dict[str, Callable[[], Any]] = {
+    "one way": lambda: qkeras.QGRU(2, **GATED, name="y"),
+    "each step, one way": lambda: each(layers.SimpleRNN(2, name="inner")),
     "derived": lambda: both_ways(layers.LSTM(2, return_sequences=True)),
     "named as the wrapper": lambda: both_ways(layers.GRU(2, name="y"), merge_mode="mul"),
     "named forward": lambda: both_ways(layers.SimpleRNN(2, name="forward_y"), merge_mode="ave"),
@@ -59,8 +61,8 @@ WRAPPED: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", WRAPPED)
-def test_weights_of_both_ways_in_all_formats(name: str, tmp_path: Path) -> None:
-    shape = (2, 3, 2) if name == "each step" else (3, 2)
+def test_weights_in_all_formats(name: str, tmp_path: Path) -> None:
+    shape = (2, 3, 2) if name.startswith("each step") else (3, 2)
     model = keras.Sequential([keras.Input(shape, name="x"), WRAPPED[name]()])
     randomize(model, 5)
     if name == "apart":  # Keras writes weights that are trained in front of others
