@@ -226,3 +226,17 @@ def test_missing_tensorflow_is_explained(monkeypatch: pytest.MonkeyPatch) -> Non
         reference_modules()
     assert "No module named 'tensorflow'" in str(caught.value)
     assert caught.value.hint == "pip install 'calocc[reference]'"
+
+
+def test_a_convolution_that_one_dnn_gets_wrong() -> None:
+    """One channel, the strides (1, 2), results of width 1, from four events on."""
+    modules = reference_modules()
+    layer = modules.keras.layers.Conv2D(1, 3, strides=(1, 2), use_bias=False)
+    model = modules.keras.Sequential([modules.keras.Input((6, 3, 1), name="x"), layer])
+    random = np.random.default_rng(0)
+    x, kernel = (random.integers(-8, 9, s).astype(np.float32) for s in ((8, 6, 3, 1), (3, 3, 1, 1)))
+    layer.set_weights([kernel])
+    rows = np.stack([np.einsum("bhw,hw->b", x[:, k : k + 3, :, 0], kernel[..., 0, 0])
+        for k in range(4)], axis=1)  # fmt: skip
+    (value,) = predict(model, x)
+    assert np.array_equal(value[:, :, 0, 0], rows)

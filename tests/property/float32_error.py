@@ -266,7 +266,8 @@ def _quantized(op: QuantizeOp, x: Ball, value: Reals) -> Any:
         size = np.maximum(np.abs(value), 1)
         powers = quantizer.NAME.endswith("po2")  # which float32 may compute inexactly
         detour = detour + ROUNDING * (size if powers else _unless_exact([x, _exactly(value)], size))
-    return np.maximum(np.abs(high - value), np.abs(value - low)) + detour
+    # x + (0 - x) is 0.
+    return np.maximum(np.abs(high - value), np.abs(value - low)) + np.where(value == 0, 0.0, detour)
 
 
 def _fitted(op: QuantizeOp, x: Ball, value: Reals) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # see calocc.runtime.reference
 qkeras: Any = importlib.import_module("qkeras")
 keras: Any = importlib.import_module("tf_keras")
 tf: Any = importlib.import_module("tensorflow")
@@ -231,14 +232,6 @@ def _renamed(arguments: dict[str, Any], quantizer: str) -> dict[str, Any]:
 @drawn("elements", "Activation")
 def _activation(draw: st.DrawFn, name: str) -> Spec:
     return Spec(name, {"activation": pick(draw, *PLAIN, *MORE)}, pick(draw, 1, 2, 3))
-
-
-@drawn("elements", "QActivation")
-def _quantized(draw: st.DrawFn, name: str) -> Spec:
-    text = pick(draw, *QUANTIZED, *OF_QKERAS, "quantized_po2(4)", "relu", "tanh")
-    as_object = text in QUANTIZED and draw(st.booleans())
-    quantizer = qkeras.get_quantizer(text) if as_object else text
-    return Spec(name, {"activation": quantizer}, pick(draw, 1, 2, 3))
 
 
 @drawn("elements", "Softmax")
