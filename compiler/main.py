@@ -15,6 +15,7 @@ from rich.table import Table
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from calocc.codegen.vitis.project import expect_writable
 from calocc.compiler.calibration.formats import Criterion
 from calocc.compiler.calibration.request import Request
 from calocc.compiler.design import STAGES, Compilation, Options
@@ -127,6 +128,7 @@ def _formats(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 def _compile(arguments: argparse.Namespace, compilation: Compilation) -> None:
     console = Console(stderr=arguments.json)
     directory = arguments.output or Path(f"{arguments.model.stem}_calocc")
+    expect_writable(directory)
     title = f"compiling {arguments.model.name} ..."
     with console.status(title) as status:
         compilation.progress = lambda text: status.update(f"{title} {text}")

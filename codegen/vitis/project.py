@@ -74,15 +74,29 @@ class CannotWrite(CaloccError):
         return "name a directory you may write to with -o"
 
 
+def expect_writable(directory: Path) -> None:
+    """Raise OccupiedDirectory or CannotWrite where it is plain that no project can be written."""
+    target = directory.absolute()
+    try:
+        if target.exists() and not _replaceable(target):
+            raise OccupiedDirectory(str(directory))
+        parent = next(path for path in target.parents if path.exists())
+    except OSError as error:
+        raise CannotWrite(str(directory), error.strerror or str(error)) from None
+    if not parent.is_dir():
+        raise CannotWrite(str(directory), f"{parent} is no directory")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise CannotWrite(str(directory), f"there is no permission to write to {parent}")
+
+
 def write_project(design: Design, directory: Path) -> Path:
     """Write the project beside its final place, then rename; replace an older project.
 
     Returns the absolute path. Raises OccupiedDirectory and CannotWrite.
     """
     target = directory.absolute()
+    expect_writable(directory)
     try:
-        if target.exists() and not _replaceable(target):
-            raise OccupiedDirectory(str(directory))
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
             draft = Path(place) / target.name

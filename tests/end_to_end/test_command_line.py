@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from xdsl.parser import Parser
 
 import calocc
+from calocc.compiler.design import Compilation
 from calocc.compiler.main import main
 from calocc.compiler.pipeline import new_context
 from calocc.compiler.run_main import main as run_main
@@ -259,6 +261,41 @@ def test_a_foreign_directory_is_not_replaced(
     assert caught.value.code == 1
     assert "mine" in capsys.readouterr().err
     assert (here / "mine/thesis.tex").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("mine", "it exists and holds no calocc project"),
+        ("file", "it exists and holds no calocc project"),
+        ("file/inside/design", "file is no directory"),
+        ("closed/design", "there is no permission to write to"),
+    ],
+)
+def test_the_output_is_looked_at_before_anything_is_compiled(
+    output: str,
+    words: str,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for folder in ("mine", "closed"):
+        (here / folder).mkdir()
+    for file in ("mine/thesis.tex", "file"):
+        (here / file).write_text("precious")
+    before = sorted(here.rglob("*"))
+
+    def access(path: Path, mode: int) -> bool:
+        """That of a user; to root all is open."""
+        return path != here / "closed"
+
+    monkeypatch.setattr(os, "access", access)
+    monkeypatch.delattr(Compilation, "design")
+    with pytest.raises(SystemExit) as caught:
+        main([str(JETS), "-o", output])
+    assert caught.value.code == 1
+    assert words in capsys.readouterr().err
+    assert sorted(here.rglob("*")) == before
 
 
 def test_run_refuses_what_is_no_design(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
