@@ -42,13 +42,32 @@ def arrays_for(ports: Sequence[Port], x: Inputs) -> list[NDArray[np.float64]]:
 
     Raise BadInput for a missing name, a wrong shape, a wrong kind of number or NaN.
     """
-    given = _in_order(ports, x)
-    arrays = [_checked(port, value) for port, value in zip(ports, given, strict=True)]
-    if len({len(a) for a in arrays}) > 1:
-        counts = ", ".join(f"{p.name}: {len(a)}" for p, a in zip(ports, arrays, strict=True))
+    given = [np.asarray(value) for value in _in_order(ports, x)]
+    for port, array in zip(ports, given, strict=True):
+        if (misfit := misfit_of(port, array)) is not None:
+            shape = ", ".join(map(str, ("events", *port.shape)))
+            raise BadInput(port.name, f"its array {misfit}", f"give numbers of the shape ({shape})")
+    if (counts := different_counts(ports, given)) is not None:
         problem = f"inputs have different numbers of events ({counts})"
         raise BadInput(ports[0].name, problem, "give as many events for every input")
-    return arrays
+    return [array.astype(np.float64) for array in given]
+
+
+def misfit_of(port: Port, array: NDArray[Any]) -> str | None:
+    """What an array has or holds that does not fit an input; None for numbers (events, *shape)."""
+    if array.dtype.kind not in "fiub":
+        return f"holds {array.dtype}, not numbers"
+    if array.shape[1:] != port.shape or array.ndim != len(port.shape) + 1:
+        expected = ", ".join(map(str, ("events", *port.shape)))
+        return f"has the shape {array.shape}, not ({expected})"
+    return None if np.isfinite(array).all() else "holds NaN or infinite values"
+
+
+def different_counts(ports: Sequence[Port], arrays: Sequence[NDArray[Any]]) -> str | None:
+    """The numbers of events by input; None if they are equal."""
+    if len({len(array) for array in arrays}) == 1:
+        return None
+    return ", ".join(f"{p.name}: {len(a)}" for p, a in zip(ports, arrays, strict=True))
 
 
 def _in_order(ports: Sequence[Port], x: Inputs) -> list[ArrayLike]:
@@ -70,18 +89,6 @@ def _in_order(ports: Sequence[Port], x: Inputs) -> list[ArrayLike]:
 def _is_single_array(x: Sequence[Any], port: Port) -> bool:
     """Whether a list holds one array for the only input, rather than being that array."""
     return len(x) == 1 and np.ndim(x[0]) == len(port.shape) + 1
-
-
-def _checked(port: Port, value: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(value)
-    expected = f"give numbers of the shape ({', '.join(map(str, ('events', *port.shape)))})"
-    if array.dtype.kind not in "fiub":
-        raise BadInput(port.name, f"its array holds {array.dtype}, not numbers", expected)
-    if array.shape[1:] != port.shape or array.ndim != len(port.shape) + 1:
-        raise BadInput(port.name, f"its array has the shape {array.shape}", expected)
-    if not np.isfinite(array).all():
-        raise BadInput(port.name, "its array holds NaN or infinite values", expected)
-    return array.astype(np.float64)
 
 
 def to_mantissas(port: Port, x: NDArray[np.float64]) -> NDArray[np.int64]:

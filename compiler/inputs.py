@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
+from calocc.compiler.data import different_counts, misfit_of
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.layers.registry import quantizer_to
 from calocc.compiler.ports import Port, input_ports, main_function
@@ -226,32 +227,28 @@ def calibration_arrays(
 ) -> list[NDArray[np.float64]]:
     """The events of every input; raise BadData."""
     ports = input_ports(module)
-    arrays = [_events(port, calibration, source).astype(np.float64) for port in ports]
-    if len({len(array) for array in arrays}) > 1:
-        raise BadData(source, "its arrays have different numbers of events")
+    arrays = [_events(port, calibration, source) for port in ports]
+    if (counts := different_counts(ports, arrays)) is not None:
+        raise BadData(source, f"its arrays have different numbers of events ({counts})")
     return arrays
 
 
-def _events(port: Port, calibration: Arrays, source: str) -> NDArray[Any]:
+def _events(port: Port, calibration: Arrays, source: str) -> NDArray[np.float64]:
     """The array of an input; raise BadData if there is none that fits."""
     if port.name not in calibration:
         raise BadData(source, f"it has no array {port.name!r}")
     values = np.asarray(calibration[port.name])
-    if values.shape[1:] != port.shape or not values.size:
-        shape = ", ".join(map(str, ("events", *port.shape)))
-        raise BadData(source, f"array {port.name!r} has the shape {values.shape}, not ({shape})")
-    _require_numbers(source, port.name, values)
-    return values
+    if (misfit := misfit_of(port, values) or _too_few_or_large(values)) is not None:
+        raise BadData(source, f"array {port.name!r} {misfit}")
+    return values.astype(np.float64)
 
 
-def _require_numbers(source: str, name: str, values: NDArray[Any]) -> None:
-    if values.dtype.kind not in "fiub":
-        raise BadData(source, f"array {name!r} is not numeric but {values.dtype}")
-    if not np.isfinite(values).all():
-        raise BadData(source, f"array {name!r} holds NaN or infinite values")
+def _too_few_or_large(values: NDArray[Any]) -> str | None:
+    """Why no format can be found for them."""
+    if not values.size:
+        return "holds no events"
     largest = float(np.abs(values.astype(np.float64)).max())
-    if largest >= 2.0**WIDEST:
-        raise BadData(source, f"array {name!r} has values of {largest:.3g}, beyond 2^{WIDEST}")
+    return f"has values of {largest:.3g}, beyond 2^{WIDEST}" if largest >= 2.0**WIDEST else None
 
 
 def _quantize(module: ModuleOp, index: int, port: Port, format: Format) -> None:

@@ -175,6 +175,7 @@ LAYERS: dict[str, Case] = {
     "no-inner-layer": plain("TimeDistributed", "it has no inner layer", layer=None),
     "inner-model": timed("its inner layer is a model (Sequential)", "Sequential", layers=[]),
     "inner-unknown": timed("this class of layer is not known", "Mystery", units=3),
+    "inner-refused": timed("by a norm of the event's own values", "UnitNormalization"),
     "inner-key": timed("secret=1, which is not interpreted", "Flatten", secret=1),
     "many-steps": timed("would be copied for each of 65 steps", "ZeroPadding2D", (65, 4, 4, 2)),
     "mask-value": plain("Masking", "its mask_value 0.1 is no fixed-point number", mask_value=0.1),
@@ -479,8 +480,8 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         "it cannot be read"),
     "names": (lambda path: np.savez(path, z=np.zeros((3, 6))), "it has no array 'x'"),
     "shape": (lambda path: np.savez(path, x=np.zeros((3, 7))), "not (events, 6)"),
-    "no-events": (lambda path: np.savez(path, x=np.zeros((0, 6))), "not (events, 6)"),
-    "words": (lambda path: np.savez(path, x=np.array([["a"] * 6])), "is not numeric"),
+    "no-events": (lambda path: np.savez(path, x=np.zeros((0, 6))), "holds no events"),
+    "words": (lambda path: np.savez(path, x=np.array([["a"] * 6])), "holds <U1, not numbers"),
     "nan": (lambda path: np.savez(path, x=np.full((3, 6), np.nan)), "NaN or infinite"),
     "large": (lambda path: np.savez(path, x=np.full((3, 6), 1e30)), "beyond 2^32"),
 }  # fmt: skip
@@ -513,8 +514,8 @@ def test_calibrated_formats_hold_the_data(value: Any, bare: Path) -> None:
 
 
 WRONG_INPUTS: dict[str, tuple[Any, str]] = {
-    "shape": (np.zeros((2, 7)), "its array has the shape (2, 7)"),
-    "rank": (np.zeros(6), "its array has the shape (6,)"),
+    "shape": (np.zeros((2, 7)), "its array has the shape (2, 7), not (events, 6)"),
+    "rank": (np.zeros(6), "its array has the shape (6,), not (events, 6)"),
     "words": (np.array([["a"] * 6]), "not numbers"),
     "nan": (np.full((1, 6), np.nan), "NaN or infinite"),
     "name": ({"y": np.zeros((1, 6))}, "no array is given for it"),
