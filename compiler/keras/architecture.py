@@ -18,7 +18,7 @@ from calocc.compiler.keras.json_tree import Node
 from calocc.compiler.keras.model import TensorRef
 from calocc.compiler.keras.refusals import refused_class
 
-_MODELS = ("Sequential", "Functional", "Model")
+MODELS = ("Sequential", "Functional", "Model")
 _KERAS_TENSOR = "__keras_tensor__"
 _SHAPE = "batch_input_shape"
 
@@ -73,7 +73,7 @@ def read_architecture(root: Node) -> Graph:
     class_name = root.entry("class_name").text()
     config = root.entry("config")
     name = config.entry("name").text() if config.has("name") else "sequential"
-    if class_name not in _MODELS:
+    if class_name not in MODELS:
         raise UnsupportedModelClass(name, class_name)
     graph = _graph(name, class_name, config)
     first = graph.members[0]
@@ -113,7 +113,7 @@ def _member(node: Node) -> Member:
     config = node.entry("config")
     named = config if config.is_dictionary else node  # Sequential of old has a list for a config
     name = named.entry("name").text()
-    if class_name in _MODELS:
+    if class_name in MODELS:
         return Member(name, class_name, {}, graph=_graph(name, class_name, config))
     return Member(name, class_name, normalised(name, class_name, config.dictionary()))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from calocc.compiler.keras.architecture import Graph, Member
+from calocc.compiler.keras.architecture import MODELS, Graph, Member
 from calocc.compiler.keras.dialect import innermost, wrapped
 from calocc.compiler.keras.errors import (
     DamagedFile,
@@ -187,7 +187,8 @@ def snake_case(class_name: str) -> str:
 
 
 def _variables(file: Hdf5File, group: Any, member: Member, name: str) -> Mapping[str, Array]:
-    if refusal_of(member.class_name):
+    inner, _ = innermost(member.class_name, member.config)
+    if refusal_of(inner) or inner in MODELS:
         return {}  # the importer says more about it, if the layer is needed
     known = _known(member.class_name, member.config)
     expected = {f"{place}/{n}": key for place in known for n, key in enumerate(known[place])}

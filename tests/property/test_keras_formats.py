@@ -24,6 +24,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from calocc import compile
 from calocc.compiler.design import Compilation, Options
+from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.errors import Keras1Config, NotAModel, WeightsGivenTwice
 from calocc.compiler.keras.importer import import_model, module_of
 from calocc.compiler.keras.layers.registry import Overrides
@@ -122,7 +123,18 @@ def transposed() -> Any:
     return keras.Sequential([keras.Input((2, 3, 2)), *body], name="transposed")
 
 
+def wrappers_inside() -> Any:
+    """Layers in wrappers in a model in a model."""
+    each = layers.TimeDistributed(layers.Dense(2, name="dense"), name="each")
+    norms = layers.TimeDistributed(layers.BatchNormalization(name="norm"), name="norms")
+    inner = keras.Sequential([keras.Input((3, 4)), each, norms], name="inner")
+    outer = keras.Sequential([inner, layers.ReLU(name="relu")], name="outer")
+    x = keras.Input((3, 4), name="x")
+    return keras.Model(x, outer(x), name="wrappers")
+
+
 MODELS: dict[str, Callable[[], Any]] = {
+    "wrappers": wrappers_inside,
     "deep": deep,
     "chain": chain_of_models,
     "dictionaries": dictionaries,
@@ -397,6 +409,34 @@ def test_refused_classes_are_named_in_archives_too(tmp_path: Path) -> None:
     keras.Sequential([x, layers.LocallyConnected1D(2, 2, name="local")]).save(tmp_path / "n.keras")
     with pytest.raises(RefusedLayer, match="layer 'local'"):
         import_model(tmp_path / "n.keras")
+
+
+WRAPPED: dict[str, tuple[Callable[[], Any], str]] = {
+    "sequential": (lambda: keras.Sequential([keras.Input((4,)), layers.Dense(3)]),
+        "its inner layer is a model (Sequential)"),
+    "functional": (lambda: chain_of_inputs(4), "its inner layer is a model (Functional)"),
+    "normalisation": (lambda: layers.GroupNormalization(2), "by a norm of the event's own values"),
+    "in-wrapper": (lambda: layers.TimeDistributed(layers.GroupNormalization(2)),
+        "by a norm of the event's own values"),
+}  # fmt: skip
+
+
+def chain_of_inputs(size: int) -> Any:
+    x = keras.Input((size,))
+    return keras.Model(x, layers.ReLU()(layers.Dense(2)(x)))
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_wrapped_layers_and_models_are_refused_from_all_formats(name: str, tmp_path: Path) -> None:
+    """By the reason, and not because their variables have no names there."""
+    make, reason = WRAPPED[name]
+    x = keras.Input((5, 6, 4) if name == "in-wrapper" else (5, 4), name="x")
+    model = keras.Model(x, layers.TimeDistributed(make(), name="y")(x))
+    for read in stored(model, tmp_path):
+        with pytest.raises(CaloccError) as caught:
+            imported(read)
+        assert reason in caught.value.what
+        assert "'y'" in caught.value.where
 
 
 def test_a_model_in_memory_is_compiled(tmp_path: Path) -> None:

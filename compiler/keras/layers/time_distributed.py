@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from xdsl.ir import Block, SSAValue
 
+from calocc.compiler.keras.architecture import MODELS
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.layers.masks import ignores_mask, refuse_masked
 from calocc.compiler.keras.layers.registry import (
@@ -20,8 +21,6 @@ from calocc.compiler.keras.layers.steps import on_each_step
 from calocc.compiler.keras.model import KerasLayer
 from calocc.compiler.keras.refusals import refused_class
 from calocc.dialects.qnn.op import real_tensor, shape_of
-
-_MODELS = ("Sequential", "Functional", "Model")
 
 
 @keras_layer("TimeDistributed")
@@ -54,7 +53,7 @@ def _inner(config: LayerConfig) -> KerasLayer:
     if found is None:
         raise refused(config, "it has no inner layer", "save the model again")
     class_name, own = found
-    if class_name in _MODELS:
+    if class_name in MODELS:
         advice = "wrap each layer of the model in a TimeDistributed of its own"
         raise refused(config, f"its inner layer is a model ({class_name})", advice)
     return KerasLayer(config.layer.name, class_name, own, (), config.layer.weights)
