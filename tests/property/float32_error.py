@@ -130,7 +130,9 @@ def _radius(op: Operation, operands: Sequence[Ball], value: Reals) -> Any:
     if isinstance(op, BatchNormOp):
         return _normalised(op, operands)
     if isinstance(op, LeakyReluOp):
-        return operands[0].radius + _unless_exact(operands, np.abs(operands[0].value)) * ROUNDING
+        x, slope = operands
+        steepest = np.maximum(1, np.abs(slope.value))
+        return steepest * x.radius + ROUNDING * _unless_exact(operands, steepest * np.abs(x.value))
     if isinstance(op, GateOp):
         return _gated(operands)
     if isinstance(op, FunctionOp):
@@ -227,8 +229,8 @@ def _gated(operands: Sequence[Ball]) -> Reals:
     """The function jumps up to the threshold there."""
     x, threshold, slope = operands
     steepest = np.maximum(1, np.abs(slope.value))
-    size = np.abs(x.value) + np.abs(threshold.value)
-    reach = x.radius * steepest + _unless_exact(operands, size) * ROUNDING * steepest
+    size = steepest * (np.abs(x.value) + np.abs(threshold.value))
+    reach = x.radius * steepest + ROUNDING * _unless_exact(operands, size)
     jumps = np.abs(x.value - threshold.value) <= x.radius + ROUNDING * np.abs(threshold.value)
     return reach + np.where(jumps, np.abs(threshold.value), 0)
 

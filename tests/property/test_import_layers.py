@@ -97,6 +97,14 @@ def check_against_keras(
     return balls
 
 
+def test_a_product_of_more_than_24_bits_is_rounded_in_float32() -> None:
+    """-3.25 has 4 bits, the slope 21, and their product 25."""
+    model = keras.Sequential([keras.Input((1,), name="x"), keras.layers.PReLU()])
+    model.set_weights([np.array([float.fromhex("-0x1.4fa33p0")])])
+    (ball,) = check_against_keras(model, {"x": np.array([[-3.25]], np.float32)})
+    assert 0 < ball.radius[0, 0] < 1e-6
+
+
 def test_the_comparison_with_keras_notices_a_wrong_epsilon() -> None:
     spec = Spec("BatchNormalization", {"epsilon": 1e-3}, 1)
     right = Branches({"vector": (4,)}, {"y": spec}, 1)
