@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from statistics import median
@@ -30,21 +30,27 @@ FILES = {"image": "test_data.npz", "full": "test_data_full.npz"}
 CSIM_EVENTS = 8
 SHAPE_KEYS = ("kernel_size", "dilation_rate", "use_bias", "depth_multiplier", "data_format")
 LINEAR = {"activation": "linear"}
+EMULATOR = "emulator"
 Inputs = dict[str, NDArray[Any]]
+Engine = Callable[[Inputs], object]
 
 
-def rate(run: Callable[[Inputs], object], events: Inputs, repeat: int) -> float:
-    """Events per second: the median of some runs after a first one."""
-    run(events)
-    times: list[float] = []
-    for _ in range(repeat):
-        started = perf_counter()
+def rates(engines: Mapping[str, Engine], events: Inputs, rounds: int) -> dict[str, float]:
+    """Events per second of each engine: medians over rounds in which all engines take their turn,
+    so that whatever else the machine does meets them alike."""
+    times: dict[str, list[float]] = {name: [] for name in engines}
+    for run in engines.values():
         run(events)
-        times.append(perf_counter() - started)
-    return len(next(iter(events.values()))) / median(times)
+    for _ in range(rounds):
+        for name, run in engines.items():
+            started = perf_counter()
+            run(events)
+            times[name].append(perf_counter() - started)
+    count = len(next(iter(events.values())))
+    return {name: count / median(seconds) for name, seconds in times.items()}
 
 
-def keras_function(path: Path, quantized: bool) -> Callable[[Inputs], object]:
+def keras_function(path: Path, quantized: bool) -> Engine:
     """The Keras model as a compiled function of arrays by input name."""
     modules = reference_modules()
     model = load_keras_model(path, LAYERS)
@@ -78,7 +84,7 @@ def _unquantized(keras: Any, model: Any) -> Any:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table for each network."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each batch (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="turns per batch (%(default)s)")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow as fast as it is by default
     for name, data in FILES.items():
@@ -87,27 +93,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
             events: Inputs = {k: file[k] for k in file.files}
         design = calocc.compile(path)
         given = {p.name: events[p.name].astype(np.float32) for p in design.inputs}
-        Console().print(table(name, path, design, given, options.repeat))
+        Console().print(table(name, path, design, given, options.rounds))
 
 
-def table(name: str, path: Path, design: calocc.Design, given: Inputs, repeat: int) -> Table:
-    """Rates of all engines for one network."""
-    engines: dict[str, Callable[[Inputs], object]] = {
-        "emulator": lambda x: design.predict(x),
+def table(name: str, path: Path, design: calocc.Design, given: Inputs, rounds: int) -> Table:
+    """Rates of all engines for one network, and how many times faster the emulator is."""
+    engines: dict[str, Engine] = {
+        EMULATOR: lambda x: design.predict(x),
         "emulator, 1 thread": lambda x: design.predict(x, threads=1),
         "TensorFlow float": keras_function(path, quantized=False),
         "QKeras": keras_function(path, quantized=True),
     }
-    result = Table("engine", *(f"batch {b}" for b in BATCHES), title=f"{name}: events per second")
-    for engine, run in engines.items():
-        rates = [
-            rate(run, {k: np.resize(x, (batch, *x.shape[1:])) for k, x in given.items()}, repeat)
-            for batch in BATCHES
-        ]
-        result.add_row(engine, *(f"{r:.0f}" for r in rates))
-    few = {k: x[:CSIM_EVENTS] for k, x in given.items()}
-    result.add_row("csim", f"{rate(design.csim().predict, few, 1):.0f}", "", "")
+    simulated = {EMULATOR: engines[EMULATOR], "csim": design.csim().predict}
+    measured = {
+        **{f"batch {n}": rates(engines, resized(given, n), turns(n, rounds)) for n in BATCHES},
+        f"batch {CSIM_EVENTS}": rates(simulated, resized(given, CSIM_EVENTS), rounds),
+    }
+    columns = [header for batch in measured for header in (batch, "emulator is")]
+    result = Table("engine", *columns, title=f"{name}: events per second")
+    for engine in (*engines, "csim"):
+        result.add_row(engine, *(c for r in measured.values() for c in cells(r, engine)))
     return result
+
+
+def resized(given: Inputs, events: int) -> Inputs:
+    """As many events as asked for, the given ones over and over."""
+    return {name: np.resize(x, (events, *x.shape[1:])) for name, x in given.items()}
+
+
+def turns(events: int, rounds: int) -> int:
+    """Short runs are repeated more often."""
+    return rounds * max(32 // events, 1)
+
+
+def cells(measured: Mapping[str, float], engine: str) -> tuple[str, str]:
+    """The rate of an engine, and the emulator's rate over it; empty where it was not measured."""
+    if engine not in measured:
+        return "", ""
+    return f"{measured[engine]:.0f}", f"x {measured[EMULATOR] / measured[engine]:.2f}"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.runtime.gxx import compile_shared
 
 KERNELS = Path(__file__).parent / "kernels"
-FLAGS = ("-O3", "-march=native", "-fopenmp", "-ffp-contract=off")
+FLAGS = ("-O3", "-march=native", "-pthread")
 GROUP, STEP = 16, 4
 """Outputs whose weights lie side by side, and bytes that are multiplied at once; see `dot.h`."""
 
@@ -85,7 +85,7 @@ class Products(ctypes.Structure):
     _fields_ = (
         ("x", Windows),
         ("sink", Sink),
-        ("weights", c_void_p),
+        *fields(c_void_p, "weights places"),
         ("steps", c_int64),
         *fields(c_int32, "outputs form shift"),
     )

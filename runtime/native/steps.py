@@ -44,7 +44,7 @@ from calocc.runtime.native.library import (
     Windows,
     library,
 )
-from calocc.runtime.native.network import I16, U8, Assembly, Stored, container
+from calocc.runtime.native.network import I16, KINDS, U8, Assembly, Stored, container
 from calocc.runtime.native.program import (
     CompiledEpilogue,
     Link,
@@ -261,12 +261,21 @@ def _products(a: Assembly, unit: Unit) -> None:
     runs = view.runs()
     kind = {QUADS: U8, PAIRS: I16, WIDE: None}[form]
     x, image = _windows(a, view, kind, runs)
-    packed = np.ascontiguousarray(weights) if form == WIDE else _packed(weights, len(runs[0]), form)
-    steps = packed.shape[2] if form != WIDE else runs[1]
+    packed = weights if form == WIDE else _packed(weights, len(runs[0]), form)
+    places = _steps(runs, x.kind)
     shift = op.accumulator.frac - op.product_frac
     sink, reads = _sink(a, unit, unit.program(form == WIDE), 1)
-    body = Products(x, sink, a.address(packed), steps, weights.shape[1], form, shift)
+    sizes = (len(places), weights.shape[1], form, shift)
+    body = Products(x, sink, a.address(packed), a.address(places), *sizes)
     a.add(body, [image, *reads], sink.value)
+
+
+def _steps(runs: tuple[list[int], int], kind: int) -> NDArray[np.int64]:
+    """Where the bytes of each step begin; the last step of a run may go beyond it."""
+    first, length = runs
+    size = np.dtype(KINDS[kind]).itemsize
+    inside = np.arange(0, length * size, STEP)
+    return (np.array(first)[:, None] * size + inside).reshape(-1)
 
 
 def product_form(op: MatvecOp) -> int:
@@ -291,7 +300,7 @@ def _has_quads() -> bool:
 
 
 def _packed(weights: NDArray[np.int64], runs: int, form: int) -> NDArray[Any]:
-    """Weights (inputs, outputs) as [group][run][step][output][element], padded with 0."""
+    """Weights (inputs, outputs) as [group][run, step][output][element], padded with 0."""
     dtype = np.dtype(np.int8 if form == QUADS else np.int16)
     elements = STEP // dtype.itemsize
     inputs, outputs = weights.shape

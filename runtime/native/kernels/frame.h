@@ -42,22 +42,28 @@ template <class F> void in_runs(i64 per_event, i64 first, i64 count, i64 most, F
     }
 }
 
+// Repeats the first `size` elements until there are `total`.
+template <class T> void repeat(T *to, i64 size, i64 total) {
+    for (; size < total; size *= 2)
+        std::memcpy(to + size, to, std::min(size, total - size) * sizeof(T));
+}
+
 // Pixels `first` to `first + count - 1`, counted through all events, to registers.
 template <class T>
 void read(const Stream &s, const Frame &frame, i64 per_event, int channels, i64 first, i64 count,
           T *to) {
-    const bool dense = s.channel && s.pixel == channels;
+    const i64 row = s.channel ? channels : 1;          // elements of a pixel that are stored
+    const bool together = s.pixel == channels || s.pixel == 0;
     with_kind(s.kind, [&](auto element) {
         typedef decltype(element) E;
-        const i64 most = dense ? count : 1;
+        const i64 most = together ? count : 1;
         in_runs(per_event, first, count, most, [&](i64 event, i64 pixel, i64 done, i64 n) {
             const E *x = frame.at<E>(s.value, event) + pixel * s.pixel;
             T *y = to + done * channels;
-            if (s.channel)
-                for (i64 k = 0; k < n * channels; k++)
-                    y[k] = T(x[k]);
-            else
-                std::fill(y, y + channels, T(x[0]));
+            const i64 stored = s.pixel == 0 ? row : n * row;
+            for (i64 k = 0; k < stored; k++)
+                y[k] = T(x[k]);
+            repeat(y, stored, n * channels);
         });
     });
 }

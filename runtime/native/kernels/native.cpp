@@ -1,7 +1,7 @@
 // The emulator's compiled part: runs networks of steps on events.
 //
 // A thread takes some events through all steps before it takes the next ones, so that their values
-// stay in its cache. Where there are fewer events than threads, the threads share each step.
+// stay in its cache.
 
 #include <atomic>
 #include <thread>
@@ -69,59 +69,43 @@ public:
     Frame frame(i64 events) const { return {places.data(), bytes.data(), events}; }
 };
 
-i64 events_at_once(const Network &network, i64 events, int threads) {
+// The events that a thread takes at once.
+i64 block_of(const Network &network, i64 events, int threads) {
     const i64 cached = 512 * 1024, most = 64;
     const i64 fair = (events + threads - 1) / threads;
     return std::max<i64>(1, std::min({cached / std::max<i64>(network.arena, 1), most, fair}));
 }
 
-// ---- each thread has events of its own ---------------------------------------------------------
-
-bool run_blocks(const Network &network, char *const *arrays, i64 events, int threads) {
-    std::atomic<bool> ok(true);
-    const i64 size = events_at_once(network, events, threads), blocks = (events + size - 1) / size;
-    #pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (i64 block = 0; block < blocks; block++) {
-        const i64 first = block * size, n = std::min(size, events - first);
-        char *arena = scratch<char, 0>(network.arena * n);
-        const Places places(network, arrays, arena, first, n);
-        const Frame frame = places.frame(n);
-        for (i64 k = 0; k < network.count; k++)
-            for (i64 task = 0; task < tasks(network.steps[k], frame); task++)
-                if (!run(network.steps[k], frame, task))
-                    ok = false;
-    }
-    return ok;
-}
-
-// ---- threads share each step -------------------------------------------------------------------
-
-struct Progress {
-    std::atomic<i64> begun{0}, done{0};
-};
-
-// A thread that comes late finds nothing to do, and none waits for it.
-bool share_steps(const Network &network, const Frame &frame, std::vector<Progress> &progress) {
-    bool ok = true;
-    for (i64 k = 0; k < network.count; k++) {
-        const i64 count = tasks(network.steps[k], frame);
-        for (i64 task; (task = progress[k].begun++) < count; progress[k].done++)
-            ok &= run(network.steps[k], frame, task);
-        while (progress[k].done < count)
-            std::this_thread::yield();
-    }
-    return ok;
-}
-
-bool run_together(const Network &network, char *const *arrays, i64 events, int threads) {
-    std::atomic<bool> ok(true);
+bool run_block(const Network &network, char *const *arrays, i64 first, i64 events) {
     char *arena = scratch<char, 0>(network.arena * events);
-    const Places places(network, arrays, arena, 0, events);
+    const Places places(network, arrays, arena, first, events);
     const Frame frame = places.frame(events);
-    std::vector<Progress> progress(network.count);
-    #pragma omp parallel num_threads(threads)
-    if (!share_steps(network, frame, progress))
-        ok = false;
+    bool ok = true;
+    for (i64 k = 0; k < network.count; k++)
+        for (i64 task = 0, count = tasks(network.steps[k], frame); task < count; task++)
+            ok &= run(network.steps[k], frame, task);
+    return ok;
+}
+
+// Threads are begun for each call: that costs less than an event, and none of them waits actively
+// for the others, which would take the processor from whoever else needs it.
+bool run_blocks(const Network &network, char *const *arrays, i64 events, int threads) {
+    const i64 size = block_of(network, events, threads), blocks = (events + size - 1) / size;
+    std::atomic<bool> ok(true);
+    std::atomic<i64> next(0);
+    const auto work = [&] {
+        for (i64 block; (block = next++) < blocks;) {
+            const i64 first = block * size;
+            if (!run_block(network, arrays, first, std::min(size, events - first)))
+                ok = false;
+        }
+    };
+    std::vector<std::thread> others;
+    for (i64 k = 1; k < std::min<i64>(threads, blocks); k++)
+        others.emplace_back(work);
+    work();
+    for (std::thread &other : others)
+        other.join();
     return ok;
 }
 
@@ -140,8 +124,7 @@ bool calocc_has_quads() {
 
 // Runs a network on the events of its arrays; false if a lookup left its table.
 bool calocc_run(const Network *network, char *const *arrays, i64 events, int threads) {
-    return events < threads ? run_together(*network, arrays, events, threads)
-                            : run_blocks(*network, arrays, events, threads);
+    return run_blocks(*network, arrays, events, threads);
 }
 
 } // extern "C"

@@ -14,10 +14,11 @@ enum Form : i32 {
 struct Products {
     Windows x;
     Sink sink;
-    // PAIRS, QUADS: [group of outputs][run][step][output][element], padded with 0.
+    // PAIRS, QUADS: [group of outputs][step][output][element], padded with 0.
     // WIDE: [run][element][output] in 64 bits.
     const char *weights;
-    i64 steps;    // of a run
+    const i64 *places;  // of each step the first byte, counted from the beginning of a window
+    i64 steps;
     i32 outputs;
     i32 form;
     i32 shift;    // from the binary point of a product to that of the accumulator
@@ -52,10 +53,16 @@ private:
 
     template <class T> bool finish(const Frame &frame, Piece at, const i32 *sums) const {
         const i64 stride = groups() * GROUP;
+        const auto shifted = [this](const i32 *from, i64 n, T *to) {
+            const int bits = shift;
+            for (i64 k = 0; k < n; k++)
+                to[k] = shifted_left(T(from[k]), bits);
+        };
         return sink.finish<T>(frame, at.first, at.count, [=](i64 done, i64 n, T *to) {
+            if (outputs == stride)
+                return shifted(sums + done * stride, n * stride, to);
             for (i64 p = 0; p < n; p++)
-                for (i64 o = 0; o < outputs; o++)
-                    to[p * outputs + o] = shifted_left(T(sums[(done + p) * stride + o]), shift);
+                shifted(sums + (done + p) * stride, outputs, to + p * outputs);
         });
     }
 
@@ -94,23 +101,24 @@ private:
     template <int P, int G, class Dot>
     void tile(const char *const *windows, i64 group, i32 *sums, Dot dot) const {
         const int parts = GROUP / LANES, vectors = G * parts;
+        const char *window[P];
         Lanes sum[P][vectors];
-        for (int p = 0; p < P; p++)
+        for (int p = 0; p < P; p++) {
+            window[p] = windows[p];
             for (int v = 0; v < vectors; v++)
                 sum[p][v] = no_lanes();
-        const i64 per_group = x.runs * steps * WEIGHTS;
+        }
+        const i64 per_group = steps * WEIGHTS;
         const char *w = weights + group * per_group;
-        for (i64 r = 0; r < x.runs; r++) {
-            const i64 first = x.first[r] * bytes_of(x.kind);
-            for (i64 k = 0; k < steps; k++, w += WEIGHTS) {
-                Lanes row[vectors];
+        for (i64 k = 0; k < steps; k++, w += WEIGHTS) {
+            const i64 at = places[k];
+            Lanes row[vectors];
+            for (int v = 0; v < vectors; v++)
+                row[v] = weights_at(w + v / parts * per_group + v % parts * (LANES * STEP));
+            for (int p = 0; p < P; p++) {
+                const Spread elements = spread_at(window[p] + at);
                 for (int v = 0; v < vectors; v++)
-                    row[v] = weights_at(w + v / parts * per_group + v % parts * (LANES * STEP));
-                for (int p = 0; p < P; p++) {
-                    const Spread elements = spread_at(windows[p] + first + k * STEP);
-                    for (int v = 0; v < vectors; v++)
-                        sum[p][v] = dot(sum[p][v], elements, row[v]);
-                }
+                    sum[p][v] = dot(sum[p][v], elements, row[v]);
             }
         }
         for (int p = 0; p < P; p++)

@@ -4,6 +4,9 @@
 
 #include "epilogue.h"
 
+// N elements side by side, as g++ and clang put them into vector registers.
+template <class T, int N> using vector __attribute__((vector_size(N * sizeof(T)))) = T;
+
 enum Combination : i32 { SUM, MAX, WEIGHTED };
 
 struct Reduction {
@@ -41,42 +44,46 @@ private:
     template <class E, class T> void combine(const E *window, T *to) const {
         if (combination == WEIGHTED && multiplier > 1)
             return spread_out(window, to);
-        typedef typename wrapping<T>::type U;
-        const auto add = [](T sum, T value, T) { return T(U(sum) + U(value)); };
-        const auto most = [](T best, T value, T) { return std::max(best, value); };
-        const auto add_weighted = [](T sum, T value, T weight) {
-            return T(U(sum) + U(value) * U(weight));
-        };
-        if (combination == WEIGHTED)
-            fold(window, static_cast<const T *>(weights), to, add_weighted);
-        else if (combination == MAX)
-            fold(window, static_cast<const T *>(nullptr), to, most);
-        else
-            fold(window, static_cast<const T *>(nullptr), to, add);
-    }
-
-    template <class E, class T, class F>
-    void fold(const E *window, const T *w, T *to, F f) const {
         i64 channel = 0;
         for (; channel + BLOCK <= x.length; channel += BLOCK)
-            fold<BLOCK>(window, w, channel, to, f);
+            combine<BLOCK>(window, channel, to + channel);
         for (; channel < x.length; channel++)
-            fold<1>(window, w, channel, to, f);
+            combine<1>(window, channel, to + channel);
     }
 
-    template <int N, class E, class T, class F>
-    void fold(const E *window, const T *w, i64 channel, T *to, F f) const {
-        T result[N];
-        for (int k = 0; k < N; k++)
-            result[k] = combination == MAX ? T(window[x.first[0] + channel + k]) : T(0);
-        for (i64 tap = 0; tap < x.runs; tap++) {
-            const E *elements = window + x.first[tap] + channel;
-            const T *row = w ? w + tap * x.length + channel : result;
-            for (int k = 0; k < N; k++)
-                result[k] = f(result[k], T(elements[k]), row[k]);
+    template <int N, class E, class T> void combine(const E *window, i64 channel, T *to) const {
+        typedef typename wrapping<T>::type U;
+        vector<U, N> result = {};
+        if (combination == MAX)
+            greatest<N>(window + channel, result);
+        else
+            for (i64 tap = 0; tap < x.runs; tap++) {
+                vector<U, N> elements, factors;
+                load<N>(window + x.first[tap] + channel, elements);
+                if (combination == WEIGHTED) {
+                    load<N>(static_cast<const T *>(weights) + tap * x.length + channel, factors);
+                    elements *= factors;
+                }
+                result += elements;
+            }
+        result <<= shift;
+        std::memcpy(to, &result, sizeof(result));
+    }
+
+    template <int N, class E, class V> void greatest(const E *window, V &result) const {
+        vector<E, N> best, other;
+        std::memcpy(&best, window + x.first[0], sizeof(best));
+        for (i64 tap = 1; tap < x.runs; tap++) {
+            std::memcpy(&other, window + x.first[tap], sizeof(other));
+            best = other > best ? other : best;
         }
-        for (int k = 0; k < N; k++)
-            to[channel + k] = shifted_left(result[k], shift);
+        result = __builtin_convertvector(best, V);
+    }
+
+    template <int N, class E, class V> static void load(const E *from, V &to) {
+        vector<E, N> elements;
+        std::memcpy(&elements, from, sizeof(elements));
+        to = __builtin_convertvector(elements, V);
     }
 
     // Weighted sums with several results per channel.
