@@ -33,6 +33,7 @@ Reals = NDArray[np.float64]
 """Real numbers; exact wherever a function does not say otherwise."""
 
 _MAX_SHIFT = 62  # 2^62 + 2^61 still fits int64
+_FLOAT64_BITS = 53  # of integers that float64 holds
 
 
 def quantize(mantissa: Ints, frac: int, to: Format, rounding: Rounding, overflow: Overflow) -> Ints:
@@ -62,6 +63,9 @@ def quantize_real(x: Reals, to: Format, rounding: Rounding, overflow: Overflow) 
     rounded = _round_real(_scaled(x, to.frac), rounding)
     if overflow is Overflow.WRAP:
         return _wrap(_modulo_2_64(rounded), to)
+    if overflow is not Overflow.SAT_ZERO and to.width <= _FLOAT64_BITS:
+        limits = float(least_mantissa(to, overflow)), float(to.max_mantissa)
+        return np.asarray(np.clip(rounded, *limits).astype(np.int64))
     under = rounded < float(to.min_mantissa)
     over = rounded >= 2.0 ** (to.width - to.signed)
     inside = np.where(under | over, 0.0, rounded).astype(np.int64)

@@ -380,9 +380,9 @@ def _axes(shape: Sequence[int], source: Sequence[int], target: Sequence[int]) ->
     for size, x, y in zip(shape, source, target, strict=True):
         if merged and merged[-1][1:] == (size * x, size * y):
             merged[-1] = (merged[-1][0] * size, x, y)
-        else:
+        elif size > 1:
             merged.append((size, x, y))
-    return merged
+    return merged or [(1, 1, 1)]
 
 
 def _move(

@@ -27,17 +27,18 @@ struct Stream {
     i64 channel;  // elements from channel to channel: 1 or 0
 };
 
-// Calls f(event, pixel, done, n) for each run of up to `most` pixels that lie in one event.
-template <class F> void in_runs(i64 per_event, i64 first, i64 count, i64 most, F f) {
-    i64 event = first / per_event, pixel = first % per_event;
+// Calls f(row, column, done, n) for each run of up to `most` elements that lie in one row; rows
+// are events and elements pixels, or rows and pixels of images.
+template <class F> void in_runs(i64 per_row, i64 first, i64 count, i64 most, F f) {
+    i64 row = first / per_row, column = first % per_row;
     for (i64 done = 0; done < count;) {
-        const i64 n = std::min({most, count - done, per_event - pixel});
-        f(event, pixel, done, n);
+        const i64 n = std::min({most, count - done, per_row - column});
+        f(row, column, done, n);
         done += n;
-        pixel += n;
-        if (pixel == per_event) {
-            pixel = 0;
-            event++;
+        column += n;
+        if (column == per_row) {
+            column = 0;
+            row++;
         }
     }
 }
@@ -96,18 +97,13 @@ struct Windows {
 
     // Where the windows of `count` pixels begin, the first of which is `pixel`.
     void places(const Frame &frame, i64 pixel, i64 count, const char **to) const {
-        const i64 size = bytes_of(kind);
-        i64 event = pixel / pixels, rest = pixel % pixels;
-        for (i64 done = 0; done < count; event++, rest = 0) {
-            const char *image = frame.at<char>(value, event);
-            i64 row = rest / columns, column = rest % columns;
-            for (; rest < pixels && done < count; rest++) {
-                to[done++] = image + (row * down + column * across) * size;
-                if (++column == columns) {
-                    column = 0;
-                    row++;
-                }
-            }
-        }
+        const i64 next = across * bytes_of(kind), next_row = down * bytes_of(kind);
+        in_runs(columns, pixel, count, count, [=](i64 row, i64 column, i64 done, i64 n) {
+            const i64 rows = pixels / columns;
+            const char *at = frame.at<char>(value, row / rows);
+            at += row % rows * next_row + column * next;
+            for (i64 k = 0; k < n; k++, at += next)
+                to[done + k] = at;
+        });
     }
 };
