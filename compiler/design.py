@@ -147,21 +147,29 @@ class Design:
             self._plan = Plan.of(self.module)
         return self._plan
 
-    def predict(self, x: Inputs, threads: int | None = None) -> Prediction:
+    def predict(
+        self,
+        x: Inputs,
+        threads: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Prediction:
         """Run events through the exact emulator.
 
         `x` is an array (events, *shape), or a list or dictionary of them for several inputs;
-        `threads` bounds the threads (default: all processors that this process may use).
+        `threads` bounds the threads (default: all processors that this process may use);
+        `progress` is told now and then how many events are done, and of how many.
         Returns float64, an array for one output and a list for several. Raises BadInput.
         """
         arrays = arrays_for(self.inputs, x)
         workers = threads or _processors()
-        plan = self.plan()
+        plan, count = self.plan(), len(arrays[0])
         chunks: list[list[NDArray[np.int64]]] = []
-        for k in range(0, max(len(arrays[0]), 1), plan.events_at_once):
-            events = [a[k : k + plan.events_at_once] for a in arrays]
-            mantissas = [to_mantissas(p, a) for p, a in zip(self.inputs, events, strict=True)]
-            chunks.append(plan.run(mantissas, workers))
+        for first in range(0, max(count, 1), plan.events_at_once):
+            last = min(first + plan.events_at_once, count)
+            events = zip(self.inputs, (a[first:last] for a in arrays), strict=True)
+            chunks.append(plan.run([to_mantissas(p, a) for p, a in events], workers))
+            if progress is not None:
+                progress(last, count)
         results = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
         return as_prediction(self.outputs, results)
 

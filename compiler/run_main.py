@@ -10,6 +10,8 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from calocc.compiler.design import Design, load
 from calocc.compiler.diagnostics import CaloccError
@@ -32,16 +34,28 @@ def build_parser() -> argparse.ArgumentParser:
 def predict(
     design: Design, directory: Path, on: str, data: Path, threads: int | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """The outputs by name; raise CaloccError."""
+    """The outputs by name, with a bar on standard error where a terminal watches; raise
+    CaloccError."""
     arrays = load_arrays(data)
     if on == "csim":
         from calocc.runtime.csim import open_csim
 
         result = open_csim(directory, design).predict(arrays)
     else:
-        result = design.predict(arrays, threads)
+        with _bar() as bar:
+            task = bar.add_task("events", total=None)
+            result = design.predict(
+                arrays, threads, lambda done, count: bar.update(task, completed=done, total=count)
+            )
     results = result if isinstance(result, list) else [result]
     return dict(zip((p.name for p in design.outputs), results, strict=True))
+
+
+def _bar() -> Progress:
+    """A bar that goes away when it is full."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.completed} events"), BarColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -121,6 +121,19 @@ def test_run_gives_the_same_on_emulator_and_csim(here: Path) -> None:
     np.testing.assert_array_equal(emulated, calocc.load("jets").predict(x), strict=True)
 
 
+def test_a_terminal_sees_how_far_a_run_is(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([str(JETS), "-O0", "-o", "jets"])
+    np.savez(here / "x.npz", jets=np.load(EXAMPLES / "jets/test_data.npz")["jets"][:20])
+    arguments = ["jets", "--data", "x.npz", "--out", "y.npz"]
+    run_main(arguments)
+    assert not capsys.readouterr().err
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    run_main(arguments)
+    assert "20 events" in capsys.readouterr().err
+
+
 def test_tensorflow_is_never_imported(here: Path) -> None:
     code = (
         "import sys, calocc; from calocc.compiler.main import main; main(sys.argv[1:]);"

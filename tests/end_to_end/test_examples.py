@@ -193,10 +193,14 @@ def test_size_of_chunks_and_batches_changes_nothing(
 ) -> None:
     design, events = design_of(example, 2), events_of(example)[-FEW:]
     expected = design.predict(events)
+    told: list[tuple[int, int]] = []
     for size in (1, 2, 4, FEW, 64):
         monkeypatch.setattr(plans, "EVENTS_AT_ONCE", size)
         monkeypatch.setattr(plans, "COMPILED_AT_ONCE", size)
-        np.testing.assert_array_equal(design.predict(events), expected, strict=True)
+        told.clear()
+        found = design.predict(events, progress=lambda done, count: told.append((done, count)))
+        np.testing.assert_array_equal(found, expected, strict=True)
+        assert told == [(min(k + size, FEW), FEW) for k in range(0, FEW, size)]
     for k in range(FEW):
         np.testing.assert_array_equal(design.predict(events[k : k + 1])[0], expected[k])
 
