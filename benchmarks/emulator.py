@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -30,24 +31,42 @@ FILES = {"image": "test_data.npz", "full": "test_data_full.npz"}
 CSIM_EVENTS = 8
 SHAPE_KEYS = ("kernel_size", "dilation_rate", "use_bias", "depth_multiplier", "data_format")
 LINEAR = {"activation": "linear"}
-EMULATOR = "emulator"
+ENGINES = ("emulator", "1 thread", "TF float", "QKeras", "csim")
+OTHERS = ("TF float", "QKeras", "csim")
 Inputs = dict[str, NDArray[Any]]
 Engine = Callable[[Inputs], object]
 
 
-def rates(engines: Mapping[str, Engine], events: Inputs, rounds: int) -> dict[str, float]:
-    """Events per second of each engine: medians over rounds in which all engines take their turn,
-    so that whatever else the machine does meets them alike."""
-    times: dict[str, list[float]] = {name: [] for name in engines}
+@dataclass(frozen=True)
+class Cost:
+    """Seconds per event: of time, and of all processors together, which other work on the machine
+    changes less."""
+
+    time: float
+    processors: float
+
+
+def costs(engines: Mapping[str, Engine], events: Inputs, rounds: int) -> dict[str, Cost]:
+    """Medians over rounds in which all engines take their turn, so that whatever else the machine
+    does meets them alike."""
+    found: dict[str, list[Cost]] = {name: [] for name in engines}
     for run in engines.values():
         run(events)
     for _ in range(rounds):
         for name, run in engines.items():
-            started = perf_counter()
-            run(events)
-            times[name].append(perf_counter() - started)
+            found[name].append(cost(run, events))
+    return {
+        name: Cost(median(c.time for c in turns), median(c.processors for c in turns))
+        for name, turns in found.items()
+    }
+
+
+def cost(run: Engine, events: Inputs) -> Cost:
+    """What one run costs."""
     count = len(next(iter(events.values())))
-    return {name: count / median(seconds) for name, seconds in times.items()}
+    time, processors = perf_counter(), process_time()
+    run(events)
+    return Cost((perf_counter() - time) / count, (process_time() - processors) / count)
 
 
 def keras_function(path: Path, quantized: bool) -> Engine:
@@ -82,7 +101,7 @@ def _unquantized(keras: Any, model: Any) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a table for each network."""
+    """Print two tables for each network."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="turns per batch (%(default)s)")
     options = parser.parse_args(arguments)
@@ -93,26 +112,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
             events: Inputs = {k: file[k] for k in file.files}
         design = calocc.compile(path)
         given = {p.name: events[p.name].astype(np.float32) for p in design.inputs}
-        Console().print(table(name, path, design, given, options.rounds))
+        measured = measure(path, design, given, options.rounds)
+        rates = {n: {e: 1 / c.time for e, c in of.items()} for n, of in measured.items()}
+        Console().print(table(f"{name}: events per second", rates))
+        used = {n: {e: 1e6 * c.processors for e, c in of.items()} for n, of in measured.items()}
+        Console().print(table(f"{name}: microseconds of processors per event", used))
 
 
-def table(name: str, path: Path, design: calocc.Design, given: Inputs, rounds: int) -> Table:
-    """Rates of all engines for one network, and how many times faster the emulator is."""
+def measure(
+    path: Path, design: calocc.Design, given: Inputs, rounds: int
+) -> dict[int, dict[str, Cost]]:
+    """For each size of batches what all engines cost; the csim runs events one by one."""
     engines: dict[str, Engine] = {
-        EMULATOR: lambda x: design.predict(x),
-        "emulator, 1 thread": lambda x: design.predict(x, threads=1),
-        "TensorFlow float": keras_function(path, quantized=False),
+        "emulator": lambda x: design.predict(x),
+        "1 thread": lambda x: design.predict(x, threads=1),
+        "TF float": keras_function(path, quantized=False),
         "QKeras": keras_function(path, quantized=True),
     }
-    simulated = {EMULATOR: engines[EMULATOR], "csim": design.csim().predict}
-    measured = {
-        **{f"batch {n}": rates(engines, resized(given, n), turns(n, rounds)) for n in BATCHES},
-        f"batch {CSIM_EVENTS}": rates(simulated, resized(given, CSIM_EVENTS), rounds),
-    }
-    columns = [header for batch in measured for header in (batch, "emulator is")]
-    result = Table("engine", *columns, title=f"{name}: events per second")
-    for engine in (*engines, "csim"):
-        result.add_row(engine, *(c for r in measured.values() for c in cells(r, engine)))
+    found = {n: costs(engines, resized(given, n), turns(n, rounds)) for n in BATCHES}
+    found[1] |= costs({"csim": design.csim().predict}, resized(given, CSIM_EVENTS), rounds)
+    return found
+
+
+def table(title: str, figures: Mapping[int, Mapping[str, float]]) -> Table:
+    """Figures by batch and engine, and those of the emulator over those of the others."""
+    result = Table("batch", *ENGINES, *(f"emulator / {e}" for e in OTHERS), title=title)
+    for batch, of in figures.items():
+        plain = [f"{of[e]:.0f}" if e in of else "" for e in ENGINES]
+        over = [f"{of['emulator'] / of[e]:.2f}" if e in of else "" for e in OTHERS]
+        result.add_row(str(batch), *plain, *over)
     return result
 
 
@@ -124,13 +152,6 @@ def resized(given: Inputs, events: int) -> Inputs:
 def turns(events: int, rounds: int) -> int:
     """Short runs are repeated more often."""
     return rounds * max(32 // events, 1)
-
-
-def cells(measured: Mapping[str, float], engine: str) -> tuple[str, str]:
-    """The rate of an engine, and the emulator's rate over it; empty where it was not measured."""
-    if engine not in measured:
-        return "", ""
-    return f"{measured[engine]:.0f}", f"x {measured[EMULATOR] / measured[engine]:.2f}"
 
 
 if __name__ == "__main__":
