@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -17,9 +18,12 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError, VerifyException
 
+from calocc.compiler.accumulators import accumulators
 from calocc.compiler.calibration.calibrate import Calibrated, calibrate_model
+from calocc.compiler.calibration.errors import BadRequest
 from calocc.compiler.calibration.formats import Criterion
 from calocc.compiler.calibration.request import Request
+from calocc.compiler.calibration.search import execute_all
 from calocc.compiler.data import Inputs, arrays_for, to_mantissas, to_reals
 from calocc.compiler.devices import Device, load_device
 from calocc.compiler.diagnostics import CaloccError
@@ -40,18 +44,21 @@ from calocc.compiler.keras.reader import read_live
 from calocc.compiler.observation import observed_ranges
 from calocc.compiler.pipeline import (
     DATAFLOW,
-    NUMERICS,
+    PREPARE,
     SIMPLIFY,
     Runner,
     Watch,
     new_context,
+    to_fixed,
 )
 from calocc.compiler.ports import Port, input_ports, output_ports
 from calocc.compiler.report import Json, design_report, exactness
+from calocc.compiler.roundings import BadRounding, Rounds, choices, compared_row
 from calocc.compiler.settings import Settings, parse_settings
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import Balance
+from calocc.runtime.layers import LayerTrace, trace
 
 if TYPE_CHECKING:
     from calocc.runtime.csim import Csim
@@ -60,6 +67,8 @@ if TYPE_CHECKING:
 Prediction = NDArray[np.float64] | list[NDArray[np.float64]]
 
 STAGES = ("qnn", "fixed", "dataflow")
+COMPARED_EVENTS = 256
+"""Events on which roundings are compared."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,11 @@ class Options:
     """The weights of a model that is given as a JSON architecture."""
     request: Request = field(default_factory=Request)
     """What calibration has to reach where the model has real numbers."""
+    max_error: float | None = None
+    """How far outputs may be from the model, certified; None for no further than need be."""
+    rounds: Rounds = field(default_factory=Rounds)
+    compare_rounding: bool = False
+    """Whether the report shows what each choice of rounding does, on the calibration data."""
 
 
 @dataclass(eq=False)
@@ -118,15 +132,44 @@ class NotADesign(CaloccError):
 
 
 @dataclass(eq=False)
+class NotTraceable(CaloccError):
+    """A design that was loaded, and so has no layers any more."""
+
+    name: str
+
+    @property
+    def where(self) -> str:
+        return f"design {self.name!r}"
+
+    @property
+    def what(self) -> str:
+        return "a directory holds processes, not the layers of the model"
+
+    @property
+    def hint(self) -> str:
+        return "trace the design that calocc.compile returns"
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A model layer by layer: on reals, and the same on fixed-point numbers."""
+
+    reals: ModuleOp
+    fixed: ModuleOp
+
+
+@dataclass(eq=False)
 class Design:
     """A compiled model: the dataflow module and its report.
 
-    `name` is a C identifier: the name of the top function and of the generated files.
+    `name` is a C identifier: the name of the top function and of the generated files. `layers`
+    are those of the model, which a design that was loaded does not have.
     """
 
     name: str
     module: ModuleOp
     report: Json
+    layers: Layers | None = None
     _plan: Plan | None = field(default=None, init=False)
 
     @property
@@ -173,6 +216,19 @@ class Design:
         results = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
         return as_prediction(self.outputs, results)
 
+    def trace(self, x: Inputs) -> dict[str, LayerTrace]:
+        """The values of every layer by its Keras name, fixed and real side by side.
+
+        `x` is what `predict` takes; the real ones are float64, of the model as it was before any
+        format was found for it. Raises BadInput, and NotTraceable for a design that was loaded.
+        """
+        if self.layers is None:
+            raise NotTraceable(self.name)
+        arrays = arrays_for(self.inputs, x)
+        mantissas = [to_mantissas(p, a) for p, a in zip(self.inputs, arrays, strict=True)]
+        reals = [np.asarray(a, np.float64) for a in arrays]
+        return trace(self.layers.reals, self.layers.fixed, reals, mantissas)
+
     def write(self, directory: str | Path) -> Path:
         """Write the project atomically; an existing directory is replaced. Returns its path."""
         from calocc.codegen.vitis.project import write_project
@@ -211,6 +267,9 @@ def compile(
     weights_bits: int | None = None,
     activations_bits: int | None = None,
     criterion: str = Criterion.SQUARE,
+    max_error: float | None = None,
+    rounding: str | None = None,
+    compare_rounding: bool = False,
 ) -> Design:
     """Compile a Keras model: a `.h5` or `.keras` file, a JSON architecture with a file of
     `weights`, or a model of tf_keras or QKeras in memory.
@@ -220,12 +279,18 @@ def compile(
     `settings` are `layer.key=value` as on the command line. Of a model that computes with real
     numbers, calibration also finds the bits of weights and activations with which the relative
     error of each output (root mean square) stays below `accuracy`, 0.01 if nothing is given;
-    `criterion` (range, percentile or mse) chooses formats. Raises CaloccError.
+    `criterion` (range, percentile or mse) chooses formats.
+
+    `max_error` allows fewer bits as long as no output can be further than that from the model, for
+    any input. `rounding` lets activations round and overflow otherwise (`"truncate,wrap"`);
+    `compare_rounding` reports what each choice does to the calibration data and to the design.
+    Raises CaloccError.
     """
     file = None if weights is None else Path(weights)
     request = Request.of(accuracy, weights_bits, activations_bits, criterion)
     options = Options(
-        opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file, request
+        *(opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file, request),
+        *(max_error, Rounds.parse(rounding), compare_rounding),
     )
     if isinstance(model, str | Path):
         return Compilation(Path(model), options).design()
@@ -249,14 +314,23 @@ class Compilation:
     """A model that has been read already; `path` is then its name."""
     progress: Callable[[str], None] = field(default=_in_silence)
     """Told what calibration has found so far."""
+    _layers: Layers | None = None
     _exactness: list[Json] = field(default_factory=list[Json])
+    _accumulators: list[Json] = field(default_factory=list[Json])
     _ranges: list[Json] = field(default_factory=list[Json])
     _calibrated: Calibrated | None = None
+    _ready: ModuleOp | None = None
+    """The module on reals with all formats."""
+    _events: list[NDArray[np.float64]] = field(default_factory=list[NDArray[np.float64]])
+    """Calibration data that tell roundings apart."""
 
     def stage(self, name: str) -> ModuleOp:
         """The module at the end of one of `STAGES`."""
         if self.options.opt_level not in DATAFLOW:
             raise NoSuchLevel(self.options.opt_level)
+        most = self.options.max_error
+        if most is not None and not 0 <= most < inf:
+            raise BadRequest("max-error", f"{most:g} is not a difference of 0 or more")
         module = self._calibrate(self._import())
         return module if name == "qnn" else self._lower(module, name)
 
@@ -267,8 +341,14 @@ class Compilation:
     def _lower(self, module: ModuleOp, name: str) -> ModuleOp:
         """From reals to integers, and to a network of processes if asked for."""
         runner = Runner(new_context(), self.seconds, self.watch)
-        runner.run(module, NUMERICS)
+        if self.options.rounds.given:
+            runner.run(module, self.options.rounds.spec())
+        runner.run(module, PREPARE)
+        reals = self._calibrated.calibration.module if self._calibrated else module.clone()
+        runner.run(module, to_fixed(self.options.max_error))
+        self._layers = Layers(reals, module.clone())
         self._exactness = exactness(module)
+        self._accumulators = [row.row() for row in accumulators(module)]
         runner.run(module, SIMPLIFY[self.options.opt_level])
         if name == "fixed":
             return module
@@ -286,8 +366,26 @@ class Compilation:
             if calibrated.is_accurate:
                 break
             design = self._reported(self._lower(calibrated.refined(), "dataflow"), device)
+        if self.options.compare_rounding:
+            design.report["roundings"] = self._roundings(device)
         self.seconds["total"] = perf_counter() - started
         return design
+
+    def _roundings(self, device: Device) -> list[Json]:
+        """What each choice of rounding does to the calibration data and to the design."""
+        module = self._calibrated.module if self._calibrated else self._ready
+        assert module is not None
+        exact: list[NDArray[np.float64]] = []
+        rows: list[Json] = []
+        for rounds in choices():  # the model's own way comes first
+            self.progress(f"rounding: {rounds}")
+            options = replace(self.options, rounds=rounds, compare_rounding=False)
+            other = Compilation(self.path, options, _calibrated=self._calibrated)
+            design = other._reported(other._lower(module.clone(), "dataflow"), device)
+            if not exact and design.layers is not None:
+                exact = execute_all(design.layers.reals, self._events)
+            rows.append(compared_row(rounds, design.report, design.predict(self._events), exact))
+        return rows
 
     def _reported(self, module: ModuleOp, device: Device) -> Design:
         """A design with what is known about it."""
@@ -300,9 +398,16 @@ class Compilation:
             "clock_mhz": options.clock_mhz,
             "opt_level": options.opt_level,
         }
-        known: Json = {"exactness": self._exactness, "ranges": self._ranges, "calibration": None}
+        known: Json = {
+            "exactness": self._exactness,
+            "accumulators": self._accumulators,
+            "ranges": self._ranges,
+            "rounding": str(options.rounds),
+            "roundings": [],
+            "calibration": None,
+        }
         report = {**head, **facts, **known, "seconds": self.seconds}
-        return Design(identifier(self.path.stem), module, report)
+        return Design(identifier(self.path.stem), module, report, self._layers)
 
     def _import(self) -> ModuleOp:
         """The model on reals, with the formats that the user gives by hand."""
@@ -326,6 +431,8 @@ class Compilation:
         options = self.options
         if options.calibrate is None:
             options.request.require_nothing()
+            if options.compare_rounding:
+                raise BadRounding("compare-rounding", "there are no data: it goes with --calibrate")
             return module
         started = perf_counter()
         data, source = options.calibrate, "calibration data"
@@ -336,8 +443,11 @@ class Compilation:
             module = self._calibrated.module
         else:
             quantize_inputs(module, data, source)
-        if has_all_inputs(module, data):
-            self._ranges = observed_ranges(module, calibration_arrays(module, data, source))
+        if options.compare_rounding or has_all_inputs(module, data):
+            arrays = calibration_arrays(module, data, source)
+            self._ranges = observed_ranges(module, arrays)
+            self._ready = module.clone()
+            self._events = [a[:COMPARED_EVENTS] for a in arrays]
         self.seconds["calibrate"] = perf_counter() - started
         return module
 

@@ -21,6 +21,7 @@ from calocc.compiler.calibration.request import Request
 from calocc.compiler.design import STAGES, Compilation, Options
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadFormat
+from calocc.compiler.roundings import Rounds
 from calocc.compiler.summary import print_summary
 from calocc.compiler.text import module_text
 
@@ -58,6 +59,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--activations-bits", metavar="N", type=int, help="bits of its activations")
     add("--criterion", choices=list(Criterion), default=Criterion.SQUARE,
         help="how the formats of a float model are chosen (default %(default)s)")  # fmt: skip
+    add("--max-error", metavar="ERROR", type=float,
+        help="fewer bits, while no output can be further than this from the model")  # fmt: skip
+    add("--rounding", metavar="MODE[,MODE]",
+        help="let activations truncate, round or convergent, saturate or wrap instead")  # fmt: skip
+    add("--compare-rounding", action="store_true",
+        help="show what each rounding does to the calibration data and to the design")  # fmt: skip
     add("--set", metavar="LAYER.KEY=VALUE", action="append", default=[], dest="settings",
         help="kernel, bias, output (a format), pe or simd (a number) of a layer")  # fmt: skip
     add("--emit", choices=[*STAGES, "hls"], default="hls",
@@ -105,6 +112,9 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.activations_bits,
             arguments.criterion,
         ),
+        arguments.max_error,
+        Rounds.parse(arguments.rounding),
+        arguments.compare_rounding,
     )
     watch = _show_ir if arguments.print_ir_after_all else None
     compilation = Compilation(arguments.model, options, watch)

@@ -19,8 +19,18 @@ from calocc.compiler.ports import input_ports, main_function
 from calocc.compiler.ranges import check_formats
 from calocc.dialects.dataflow.stream import StreamType
 
-NUMERICS = "fold-batch-norm,factor-scales,hoist-quantize,lower-to-fixed,dce"
-"""From reals to exact fixed-point numbers, at every level."""
+PREPARE = "fold-batch-norm,factor-scales,hoist-quantize"
+"""Reals as lowering wants them, at every level."""
+
+NUMERICS = f"{PREPARE},lower-to-fixed,dce"
+"""All that decides numbers, with default options."""
+
+
+def to_fixed(max_error: float | None) -> str:
+    """The passes from reals to fixed-point numbers, with a policy for exactness or a budget."""
+    budget = "" if max_error is None else f"{{policy=budget max-error={max_error:.20f}}}"
+    return f"lower-to-fixed{budget},dce"
+
 
 SIMPLIFY = {
     0: "",

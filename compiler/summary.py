@@ -31,6 +31,8 @@ def print_summary(console: Console, report: Json, directory: Path) -> None:
         parts.append(_exactness(report))
     if report["calibration"]:
         parts.append(_calibration(report["calibration"]))
+    if report["roundings"]:
+        parts.append(_roundings(report))
     if report["ranges"]:
         parts.append(_ranges(report))
     console.print(Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False))
@@ -85,6 +87,8 @@ def _figures(report: Json) -> Table:
     for name, figure in report["resources"].items():
         share = figure["used"] / figure["available"] if figure["available"] else 0.0
         table.add_row(NAMES[name], f"{figure['used']:,} of {figure['available']:,}", f"{share:.1%}")
+    saved = sum(row["saved_bits"] for row in report["accumulators"])
+    table.add_row("bits saved in accumulators", f"{saved:,}", "")
     table.add_row("slowest", bottleneck(report), "")
     return table
 
@@ -124,6 +128,18 @@ def _calibration(calibration: Json) -> RenderableType:
         f"activations, on {calibration['events']} events"
     )
     return Group(table, note)
+
+
+def _roundings(report: Json) -> Table:
+    """What each choice of rounding does on the calibration data, by its worst output."""
+    columns = ("activations", "error (rms)", "largest", "cycles", "DSP", "LUT", "FF")
+    table = _table(*columns)
+    for row in report["roundings"]:
+        worst = max(row["outputs"], key=lambda output: output["relative_rms"])
+        figures = (f"{row[key]:,}" for key in ("latency_cycles", "dsp", "lut", "ff"))
+        errors = f"{worst['relative_rms']:.3%}", f"{worst['largest']:.4g}"
+        table.add_row(row["rounding"], *errors, *figures)
+    return table
 
 
 def _ranges(report: Json) -> RenderableType:

@@ -57,6 +57,7 @@ PASSES = (
     "hoist-quantize",
     "lower-to-fixed",
     "narrow-widths",
+    "override-rounding",
     "partition-streams",
     "size-fifos",
 )

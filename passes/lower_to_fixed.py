@@ -9,6 +9,7 @@ float64 reference on every reachable operand; see `calocc.passes.lowering.chain`
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -23,6 +24,7 @@ from calocc.compiler.ports import (
     set_ports,
 )
 from calocc.passes.lowering import embedding, layer_norm, recurrent, softmax
+from calocc.passes.lowering.budget import within
 from calocc.passes.lowering.lowering import Lowering
 
 BUILT_IN = (embedding, layer_norm, recurrent, softmax)
@@ -31,15 +33,25 @@ BUILT_IN = (embedding, layer_norm, recurrent, softmax)
 
 @dataclass(frozen=True)
 class LowerToFixed(ModulePass):
-    """Replace reals by fixed-point numbers; the only pass that sets numerics."""
+    """Replace reals by fixed-point numbers; the only pass that sets numerics.
+
+    `policy` is `exact`, or `budget` for the fewest bits with which no output can be further than
+    `max_error` from the model.
+    """
 
     name = "lower-to-fixed"
 
+    policy: Literal["exact", "budget"] = "exact"
+    max_error: float = 0.0
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        """Rebuild `main` in place."""
+        """Rebuild `main` in place; raise CaloccError for what cannot be lowered."""
         function, outputs = main_function(op), output_ports(op)
-        lowering = Lowering(function)
-        inputs = lowering.run(input_ports(op))
+        if self.policy == "budget":
+            lowering, inputs = within(function, input_ports(op), self.max_error)
+        else:
+            lowering = Lowering(function)
+            inputs = lowering.run(input_ports(op))
         bounds = [lowering.bound(value) for value in return_op(function).operands]
         replace_body(function, lowering.block)
         certified = zip(outputs, bounds, strict=True)

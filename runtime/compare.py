@@ -20,11 +20,11 @@ from xdsl.ir import Operation, SSAValue
 
 from calocc.compiler.design import Compilation, Design, Options
 from calocc.compiler.ports import Port, main_function
-from calocc.dialects.fixed.arithmetic import to_real
-from calocc.dialects.qnn.op import Array, QnnOp, is_constant, is_fixed
+from calocc.dialects.qnn.op import Array
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import Quantizer
 from calocc.runtime.emulator import execute
+from calocc.runtime.layers import layer_ends, layer_values
 
 Reals = NDArray[np.float64]
 
@@ -73,36 +73,6 @@ class Comparison:
     outputs: tuple[OutputDifference, ...]
     layers: tuple[LayerDifference, ...]
     flip: Flip | None
-
-
-def layer_ends(module: ModuleOp) -> dict[str, QnnOp]:
-    """The last op of every layer of a `qnn` module, in order: its result is the layer's."""
-    ends: dict[str, QnnOp] = {}
-    for op in main_function(module).body.block.ops:
-        if isinstance(op, QnnOp) and op.layer is not None and not is_constant(op.result):
-            ends.pop(op.layer_name, None)
-            ends[op.layer_name] = op
-    return ends
-
-
-def layer_values(
-    module: ModuleOp, inputs: Sequence[Array], layers: Sequence[str] | None = None
-) -> dict[str, Reals]:
-    """The values of layers (all, if none are named) by layer name, in order of execution.
-
-    `inputs` are arrays (events, *shape), float64 for a module on reals and mantissas for one on
-    fixed-point numbers; values are float64 in both cases. Raises KeyError for an unknown layer.
-    """
-    ends = layer_ends(module)
-    wanted = {ends[name]: name for name in (ends if layers is None else layers)}
-    values: dict[str, Reals] = {}
-
-    def observe(op: Operation, results: tuple[Array, ...]) -> None:
-        if isinstance(op, QnnOp) and op in wanted:
-            values[wanted[op]] = to_real(results[0], op.out.frac) if is_fixed(op) else results[0]
-
-    execute(module, inputs, observe)
-    return values
 
 
 def quantized_layers(module: ModuleOp, reference: Mapping[str, Array]) -> list[str]:

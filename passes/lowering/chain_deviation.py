@@ -6,16 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calocc.dialects.fixed.arithmetic import to_real
-from calocc.dialects.fixed.format import Format, Overflow
+from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.function import STEEPEST, FunctionOp
 from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantizers import Quantizer
 from calocc.passes.lowering.chain import Chain, Stage
 from calocc.passes.lowering.deviation import EXACT, UNKNOWN, Operand, quantized, through
 
 Mantissas = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
+SATURATING = (Overflow.SAT, Overflow.SAT_SYM)
 MOST_POINTS = 1 << 20
 """Operands, over all channels, beyond which a chain is bounded by its slopes."""
 
@@ -50,23 +52,29 @@ def of_cast(op: QuantizeOp, bounds: Interval, deviation: Reals) -> Reals:
     quantizer = op.quantizer.quantizer
     assert quantizer.format is not None
     if op.inserted is not None:
-        return deviation + beyond(bounds, quantizer.format)
+        least, most = (to_real(b, bounds.frac) for b in (bounds.lo, bounds.hi))
+        return deviation + _taken(least, most, quantizer)
     if not deviation.any():
         return EXACT
-    reach = (quantizer.format.max_mantissa - quantizer.format.min_mantissa) * quantizer.format.lsb
-    uniform = quantizer.rule is not None and quantizer.rule[1] in (Overflow.SAT, Overflow.SAT_SYM)
-    return quantized(deviation, quantizer.format.lsb if uniform else np.inf, reach)
+    uniform = quantizer.rule is not None and quantizer.rule[1] in SATURATING
+    lsb = quantizer.format.lsb if uniform else np.inf
+    return quantized(deviation, lsb, _reach(quantizer.format))
 
 
-def beyond(bounds: Interval, format: Format) -> Reals:
-    """What rounding to nearest and saturation take from numbers in `bounds`, at most."""
-    least, most = (np.ldexp(b.astype(np.float64), -bounds.frac) for b in (bounds.lo, bounds.hi))
-    return _beyond(least, most, format)
+def _reach(format: Format) -> float:
+    return (format.max_mantissa - format.min_mantissa) * format.lsb
 
 
-def _beyond(least: Reals, most: Reals, format: Format) -> Reals:
-    ends = to_real(np.array([format.min_mantissa, format.max_mantissa]), format.frac)
-    return np.maximum(np.maximum(ends[0] - least, most - ends[1]), format.lsb / 2)
+def _taken(least: Reals, most: Reals, quantizer: Quantizer) -> Reals:
+    """What a quantizer adds to or takes from numbers between `least` and `most`, at most."""
+    format, rule = quantizer.format, quantizer.rule
+    assert format is not None
+    assert rule is not None
+    step = format.lsb if rule[0] in (Rounding.TRN, Rounding.TRN_ZERO) else format.lsb / 2
+    lowest, highest = to_real(np.array([format.min_mantissa, format.max_mantissa]), format.frac)
+    outside = np.maximum(lowest - least, most - highest)
+    leaves = outside + (0.0 if rule[1] in SATURATING else _reach(format) + format.lsb)
+    return np.where(outside > 0, np.maximum(leaves, step), step)
 
 
 def _points(bounds: Interval, shift: int = 0) -> Mantissas:
@@ -88,15 +96,13 @@ def _steps_between(chain: Chain, bounds: Interval, shift: int) -> Mantissas:
 
 def _cut_off(chain: Chain, bounds: Interval) -> Reals:
     """What an inserted quantizer takes from the reals of a chain, per channel."""
-    format = chain.quantizer.format
-    assert format is not None
     if _few(bounds):
         values = chain.value(np.minimum(bounds.lo + _points(bounds), bounds.hi))
         return np.abs(chain.quantizer(values) - values).max(axis=0)
     if not all(stage.monotone for stage in chain.stages):
         return UNKNOWN
     ends = chain.value(np.stack([bounds.lo, bounds.hi]))
-    return _beyond(ends.min(axis=0), ends.max(axis=0), format)
+    return _taken(ends.min(axis=0), ends.max(axis=0), chain.quantizer)
 
 
 def _spread(chain: Chain, deviation: Reals) -> Reals:

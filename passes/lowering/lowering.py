@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,12 +63,16 @@ class Lowering:
     """Rebuilds one function, op by op, on fixed-point numbers."""
 
     function: FuncOp
+    coarse: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By how many steps a layer may be coarser than exactness asks for; see `budget`."""
     block: Block = field(default_factory=Block)
     values: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
     bounds: dict[SSAValue, Interval] = field(default_factory=dict[SSAValue, Interval])
     deviations: dict[SSAValue, Reals] = field(default_factory=dict[SSAValue, Reals])
     """How far new values are from the reals of the model at most; see `deviation`."""
     done: set[Operation] = field(default_factory=set[Operation])
+    adjustable: list[str] = field(default_factory=list[str])
+    """Layers with constants that may be coarser, in order."""
 
     def run(self, inputs: Sequence[Port]) -> list[Port]:
         """Fill the new block; return the inputs with their formats."""
@@ -295,12 +299,15 @@ class Lowering:
 
     def computed(self, chain: Chain, x: SSAValue, proof: Proof | None) -> SSAValue:
         """The chain as arithmetic with the narrowest constants; thresholds where none are exact."""
+        layer = chain.last.layer_name
+        coarser = self.coarser(layer)
         try:
-            found = fit(chain, proof) if proof else None
-            rounded = chain.constants(found.bits if found else FLOAT32_BITS)
+            found = fit(chain, proof, coarser) if proof else None
+            rounded = chain.constants(found.bits if found else FLOAT32_BITS - coarser)
         except OverflowError:
-            raise TooWide(chain.last.layer_name) from None
-        if found and found.differing and isinstance(proof, Oriented) and _few_thresholds(proof):
+            raise TooWide(layer) from None
+        tie = found and found.differing and not coarser
+        if tie and isinstance(proof, Oriented) and _few_thresholds(proof):
             return self.thresholds(chain, x, proof)
         first = x
         for stage, constants in zip(chain.stages, rounded, strict=True):
@@ -310,6 +317,11 @@ class Lowering:
             self.deviations[result] = self.deviation(chain, first, found.largest)
             _note_fit(result, proof.columns, found)
         return result
+
+    def coarser(self, layer: str) -> int:
+        """By how many steps a layer may be coarser."""
+        self.adjustable.append(layer)
+        return self.coarse.get(layer, 0)
 
     def deviation(self, chain: Chain, x: SSAValue, largest: int = 0) -> Reals:
         """That of the result of a chain which is `largest` LSB off at most."""
@@ -353,12 +365,13 @@ class Lowering:
         if not isinstance(op, ExactElementwiseOp) or self.is_constant(op.operands[0]):
             raise NeedsQuantizer(op.layer_name, function_name(op), readers(op.result))
         stage = Stage(op, tuple(self.constant_values(c) for c in op.operands[1:]))
+        bits = FLOAT32_BITS - self.coarser(op.layer_name)
         try:
-            constants = stage.rounded(format_of(x).frac, FLOAT32_BITS)
+            constants = stage.rounded(format_of(x).frac, bits)
         except OverflowError:
             raise TooWide(op.layer_name) from None
         result = self.apply(op, [x, *self.rounded(stage, constants)])
-        _note(result, "rounded_to_bits", FLOAT32_BITS)
+        _note(result, "rounded_to_bits", bits)
         self.values[op.result] = result
 
 

@@ -29,11 +29,10 @@ from calocc.runtime.compare import (
     boundary_distance,
     first_flip,
     layer_differences,
-    layer_ends,
-    layer_values,
     output_differences,
     quantized_layers,
 )
+from calocc.runtime.layers import layer_ends, layer_values
 
 LSB32 = 2.0**-23
 SCALE, OFFSET = 1 + LSB32, -1.5 - 4 * LSB32

@@ -27,8 +27,8 @@ from calocc.compiler.design import STAGES, Design, Prediction
 from calocc.compiler.pipeline import new_context
 from calocc.compiler.text import module_text
 from calocc.passes.lowering.softmax import EXP_BITS, SOFTMAX_FRAC, SOFTMAX_OUT
-from calocc.runtime.compare import layer_values
 from calocc.runtime.emulator import execute
+from calocc.runtime.layers import layer_values
 from calocc.runtime.native import plan as plans
 
 MINIMUM_EVENTS = 100
