@@ -111,7 +111,7 @@ class NoSuchLevel(CaloccError):
         return f"choose one of {', '.join(map(str, DATAFLOW))}"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class NotADesign(CaloccError):
     """A directory that calocc has not written, or that is damaged."""
 

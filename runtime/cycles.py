@@ -87,7 +87,7 @@ class Channel:
     width: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class MalformedNetwork(CaloccError):
     """The processes and channels do not form a network that can be simulated."""
 
@@ -126,7 +126,7 @@ class FullChannel:
     suffices: int
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Deadlock(CaloccError):
     """Every process in `waits` waits for the next one, and the last for the first."""
 

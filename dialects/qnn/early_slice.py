@@ -81,11 +81,11 @@ class SliceWindows(RewritePattern):
         pixels, padding = _needed(source.window, size, axis, range(start, stop))
         if not pixels:
             return
-        part = SliceOp(source.x, axis, pixels.start, pixels.stop, op.layer_name)
-        whole = len(pixels) == size
-        image = source.x if whole else part.result
-        operands = [image, *source.operands[1:]]
-        _swap(rewriter, op, source, [] if whole else [part], operands, padding)
+        # A slice of everything must not be made: it would stay a user of the image.
+        bounds = [(pixels.start, pixels.stop)] if len(pixels) < size else []
+        parts = [SliceOp(source.x, axis, *ends, op.layer_name) for ends in bounds]
+        image = parts[0].result if parts else source.x
+        _swap(rewriter, op, source, parts, [image, *source.operands[1:]], padding)
 
 
 class SliceReshape(RewritePattern):

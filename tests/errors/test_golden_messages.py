@@ -19,18 +19,20 @@ from calocc.codegen.vitis.target import NoSuchFile
 from calocc.compiler.calibration.bits import Bits
 from calocc.compiler.calibration.errors import AccuracyNotReached, BadRequest
 from calocc.compiler.data import BadInput
-from calocc.compiler.design import NoSuchLevel, NotADesign
+from calocc.compiler.design import NoSuchLevel, NotADesign, NotTraceable
 from calocc.compiler.devices import UnknownDevice
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput
 from calocc.compiler.keras.importer import BrokenPlugin
 from calocc.compiler.keras.layers.registry import LayerClash, UnsupportedLayer, UnusedOverride
 from calocc.compiler.keras.refusals import REFUSED_LAYERS, RefusedLayer
+from calocc.compiler.roundings import BadRounding
 from calocc.compiler.settings import FoldingIgnored, UnknownSetting
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import BadPin, DoesNotFit
 from calocc.passes.check_dataflow import NotBuildable
 from calocc.passes.lowering import errors as lowering
+from calocc.passes.lowering.budget import BudgetNotReached
 from calocc.passes.partitioning.partition import NotStreamable
 from calocc.runtime.cycles import Deadlock, FullChannel, MalformedNetwork, Wait
 from calocc.runtime.gxx import ApTypesMissing, CompilerFailed, CompilerMissing
@@ -49,8 +51,10 @@ SAMPLES: list[CaloccError] = [
     BadFormat("option --input image", "'float' is not fixed<W,I> or ufixed<W,I>"),
     BadInput("image", "its array has the shape (5, 7)", "give numbers of the shape (events, 56)"),
     BadPin("dense", "pe=7, simd=1 do not divide 32 outputs, 64 inputs"),
+    BadRounding("rounding", "'up' is not a rounding or an overflow"),
     BadRequest("accuracy", "2 is not a relative error between 0 and 1"),
     BrokenPlugin("powers", "calocc_powers", "ModuleNotFoundError: No module named 'powers'"),
+    BudgetNotReached(1e-4, 0.000999),
     CannotSave("y.npz", "Permission denied"),
     CannotWrite("/design", "Permission denied"),
     CompilerFailed("model.cpp", ("model.cpp:1:1: error: expected unqualified-id",)),
@@ -67,6 +71,7 @@ SAMPLES: list[CaloccError] = [
     NoSuchLevel(7),
     NoSuchFile("top.cpp", ("defines.h", "parameters.h")),
     NotADesign("somewhere", "it holds no C++ sources"),
+    NotTraceable("deepcalo"),
     NotBuildable("conv", "a beat has 5000 bits", "fold it less"),
     NotStreamable("prelu", "its parameters differ from pixel to pixel", "share them"),
     OccupiedDirectory("mine"),

@@ -52,6 +52,8 @@ Ints = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
 CONTEXT = new_context()
+FLOAT64_NOISE = 2.0**-40
+"""What float64 may round on the way through drawn networks, whose values are far below 2^12."""
 
 
 class Network:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from qnn_networks import Network, Reals, float_network, network, run_passes
+from qnn_networks import FLOAT64_NOISE, Network, Reals, float_network, network, run_passes
 from xdsl.dialects.builtin import ModuleOp
 
 from calocc.compiler.calibration.bits import Bits
@@ -24,8 +24,6 @@ from calocc.dialects.qnn.quantizers import QuantizedBits
 from calocc.runtime.attack import Attack
 
 SEEDS = st.integers(0, 2**32 - 1)
-FLOAT64_NOISE = 2.0**-40
-"""The reference is computed in float64; values of these networks are far below 2^12."""
 
 
 def check(model: ModuleOp, lowered: ModuleOp, seed: int) -> None:

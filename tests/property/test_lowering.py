@@ -19,6 +19,7 @@ from qnn_networks import (
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.parser import Parser
 
+from calocc.compiler.pipeline import NUMERICS
 from calocc.compiler.ports import input_ports, main_function
 from calocc.compiler.text import module_text
 from calocc.dialects.qnn.dense import DenseOp
@@ -151,3 +152,29 @@ def test_padding_never_wins_a_maximum() -> None:
     run_passes(module, "lower-to-fixed,narrow-widths,partition-streams,fuse")
     (y,) = run_reals(module, [np.full((1, 3, 3, 1), -1.25)])
     np.testing.assert_array_equal(y, np.full((1, 2, 2, 1), -1.25))
+
+
+LAYER_PASSES = ("canonicalize", "cse", "dce", "narrow-widths")
+PROCESS_PASSES = (
+    "canonicalize",
+    "cse",
+    "dce",
+    "fuse",
+    "balance{interval=1}",
+    "balance{interval=40}",
+)
+
+
+@given(SEEDS, st.booleans(), st.data())
+@DRAWN
+def test_passes_in_any_order_keep_every_bit(seed: int, plain: bool, data: st.DataObject) -> None:
+    """Any of the passes on layers, any number of times, and then any of those on processes."""
+    module = run_passes(network(seed, plain=plain, loose=not plain), NUMERICS)
+    mantissas = as_mantissas(module, inputs_for(module, seed))
+    expected = execute(module, mantissas)
+    layers = data.draw(st.lists(st.sampled_from(LAYER_PASSES), max_size=6))
+    processes = data.draw(st.lists(st.sampled_from(PROCESS_PASSES), max_size=6))
+    order = [*layers, "partition-streams", *processes, "size-fifos", "check-dataflow"]
+    for step in order:
+        run_passes(module, step)
+        same(expected, execute(module, mantissas), f"{step} of {','.join(order)}\n{module}")
