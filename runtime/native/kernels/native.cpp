@@ -4,6 +4,7 @@
 // stay in its cache.
 
 #include <atomic>
+#include <system_error>
 #include <thread>
 
 #include "elements.h"
@@ -87,7 +88,7 @@ bool run_block(const Network &network, char *const *arrays, i64 first, i64 event
     return ok;
 }
 
-// Threads are begun for each call: that costs less than an event, and none of them waits actively
+// Threads are begun for each call: that costs some ten microseconds, and none of them waits actively
 // for the others, which would take the processor from whoever else needs it.
 bool run_blocks(const Network &network, char *const *arrays, i64 events, int threads) {
     const i64 size = block_of(network, events, threads), blocks = (events + size - 1) / size;
@@ -101,8 +102,12 @@ bool run_blocks(const Network &network, char *const *arrays, i64 events, int thr
         }
     };
     std::vector<std::thread> others;
-    for (i64 k = 1; k < std::min<i64>(threads, blocks); k++)
-        others.emplace_back(work);
+    try {
+        for (i64 k = 1; k < std::min<i64>(threads, blocks); k++)
+            others.emplace_back(work);
+    } catch (const std::system_error &) {
+        // The system has no more threads: those that there are do the work.
+    }
     work();
     for (std::thread &other : others)
         other.join();
