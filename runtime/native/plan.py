@@ -24,7 +24,8 @@ from calocc.runtime.emulator import EVENTS_AT_ONCE
 from calocc.runtime.native.library import Elements, Sink, Stream
 from calocc.runtime.native.network import I64, Assembly, CompiledNetwork, Stored
 from calocc.runtime.native.program import CompiledEpilogue
-from calocc.runtime.native.steps import ALIASES, BUILDERS, Unit, compiles, origin
+from calocc.runtime.native.steps import BUILDERS, compiles
+from calocc.runtime.native.units import ALIASES, Unit, origin
 
 Array = NDArray[np.int64]
 COMPILED_AT_ONCE = 1024

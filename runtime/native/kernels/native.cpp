@@ -88,7 +88,7 @@ bool run_block(const Network &network, char *const *arrays, i64 first, i64 event
     return ok;
 }
 
-// Threads are begun for each call: that costs some ten microseconds, and none of them waits actively
+// Threads are begun for each call: that costs some ten microseconds, and no thread waits actively
 // for the others, which would take the processor from whoever else needs it.
 bool run_blocks(const Network &network, char *const *arrays, i64 events, int threads) {
     const i64 size = block_of(network, events, threads), blocks = (events + size - 1) / size;
