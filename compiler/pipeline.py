@@ -35,8 +35,8 @@ def to_fixed(max_error: float | None) -> str:
 SIMPLIFY = {
     0: "",
     1: "canonicalize,cse,narrow-widths",
-    2: "canonicalize,cse,narrow-widths",
-    3: "canonicalize,cse,narrow-widths",
+    2: "canonicalize,cse,narrow-widths,thresholds",
+    3: "canonicalize,cse,narrow-widths,thresholds",
 }
 """Fewer and narrower operations on tensors."""
 

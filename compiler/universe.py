@@ -60,6 +60,7 @@ PASSES = (
     "override-rounding",
     "partition-streams",
     "size-fifos",
+    "thresholds",
 )
 
 UNIVERSE = Universe(

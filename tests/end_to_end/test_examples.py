@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from xdsl.parser import Parser
 import calocc
 from calocc.compiler.data import BadInput, to_mantissas, to_reals
 from calocc.compiler.design import STAGES, Design, Prediction
-from calocc.compiler.pipeline import new_context
+from calocc.compiler.pipeline import Runner, new_context
 from calocc.compiler.text import module_text
 from calocc.passes.lowering.softmax import EXP_BITS, SOFTMAX_FRAC, SOFTMAX_OUT
 from calocc.runtime.emulator import execute
@@ -162,6 +163,20 @@ def test_jets_softmax_recipe_is_within_its_bound() -> None:
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     expected = saturated(weights / weights.sum(axis=-1, keepdims=True))
     assert np.abs(fixed["softmax"] - expected).max() <= recipe_error(logits.shape[-1])
+
+
+@EXAMPLE
+@pytest.mark.parametrize("seed", range(2))
+def test_passes_in_any_order_keep_every_bit(example: Example, seed: int) -> None:
+    """Passes on layers and then passes on processes, each any number of times."""
+    draw = random.Random(f"{example.name} {seed}")
+    layers = draw.choices(["canonicalize", "cse", "dce", "narrow-widths", "thresholds"], k=6)
+    processes = draw.choices(["canonicalize", "cse", "dce", "fuse", "balance{interval=20000}"], k=5)
+    module = stage_of(example, 0, "fixed").clone()
+    order = ",".join([*layers, "partition-streams", *processes, "size-fifos", "check-dataflow"])
+    Runner(new_context(), {}).run(module, order)
+    result = Design(example.name, module, {}).predict(events_of(example))
+    np.testing.assert_array_equal(result, emulated(example, 0), err_msg=order, strict=True)
 
 
 @EXAMPLE

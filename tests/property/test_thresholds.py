@@ -1,0 +1,68 @@
+"""`thresholds`: the same bits by comparisons, where they are cheaper."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from qnn_networks import Network, Reals, run_passes
+from xdsl.dialects.builtin import ModuleOp
+
+from calocc.compiler.ports import main_function
+from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.qnn.elementwise import AffineOp, MultiplyOp, ReluOp
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantizers import QuantizedBits, QuantizedRelu
+from calocc.dialects.qnn.step import ThresholdOp
+from calocc.passes.thresholds import FixedChain, as_thresholds
+from calocc.runtime.emulator import execute
+
+CHANNELS = 3
+REALS = hnp.arrays(np.float64, CHANNELS, elements=st.floats(0.125, 2, width=32))
+EVERY = np.arange(-128, 128)[:, None].repeat(CHANNELS, axis=1)
+
+
+def chain(scale: Reals, offset: Reals, bits: int, relu: bool) -> ModuleOp:
+    """An affine on eight bits, perhaps a rectifier, and a cast to few levels; lowered."""
+    net = Network((CHANNELS,))
+    x = net.add(QuantizeOp.real(net.inputs[0], QuantizedBits(8, 3, alpha=1.0)))
+    y = net.add(AffineOp((x, net.constant(scale), net.constant(offset))))
+    y = net.add(ReluOp((y,))) if relu else y
+    module = net.module(net.add(QuantizeOp.real(y, QuantizedRelu(bits, 1))))
+    return run_passes(module, "lower-to-fixed,dce")
+
+
+def thresholds(module: ModuleOp) -> list[ThresholdOp]:
+    return [op for op in main_function(module).walk() if isinstance(op, ThresholdOp)]
+
+
+@given(REALS, REALS, st.integers(1, 3), st.booleans())
+def test_comparisons_are_the_same_function(
+    scale: Reals, offset: Reals, bits: int, relu: bool
+) -> None:
+    module = chain(scale, offset, bits, relu)
+    assume(not thresholds(module))  # else lowering has found nothing exact
+    (expected,) = execute(module, [EVERY])
+    run_passes(module, "thresholds")
+    assume(thresholds(module))  # a scale of one or two bits may be cheaper
+    np.testing.assert_array_equal(execute(module, [EVERY])[0], expected)
+
+
+@given(REALS, REALS)
+def test_many_levels_are_computed(scale: Reals, offset: Reals) -> None:
+    module = chain(scale, offset, 7, relu=False)
+    before = str(module)
+    run_passes(module, "thresholds")
+    assert str(module) == before
+
+
+def test_what_falls_is_left_alone() -> None:
+    net = Network((CHANNELS,))
+    x = net.add(QuantizeOp.real(net.inputs[0], QuantizedBits(8, 3, alpha=1.0)))
+    y = net.add(MultiplyOp((x, net.constant(np.array([0.75, -0.75, 0.5])))))
+    module = net.module(net.add(QuantizeOp.real(y, QuantizedRelu(2, 1))))
+    run_passes(module, "lower-to-fixed,dce")
+    (last,) = (op for op in main_function(module).walk() if isinstance(op, QuantizeOp))
+    everything = Interval(EVERY[0], EVERY[-1], 4)
+    assert as_thresholds(FixedChain.ending_in(last), everything) is None
