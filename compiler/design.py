@@ -87,6 +87,8 @@ class Options:
     """What calibration has to reach where the model has real numbers."""
     max_error: float | None = None
     """How far outputs may be from the model, certified; None for no further than need be."""
+    exact_argmax: bool = False
+    """Whether the greatest operand of a softmax must have the greatest result, and no other."""
     rounds: Rounds = field(default_factory=Rounds)
     compare_rounding: bool = False
     """Whether the report shows what each choice of rounding does, on the calibration data."""
@@ -268,6 +270,7 @@ def compile(
     activations_bits: int | None = None,
     criterion: str = Criterion.SQUARE,
     max_error: float | None = None,
+    exact_argmax: bool = False,
     rounding: str | None = None,
     compare_rounding: bool = False,
 ) -> Design:
@@ -282,7 +285,8 @@ def compile(
     `criterion` (range, percentile or mse) chooses formats.
 
     `max_error` allows fewer bits as long as no output can be further than that from the model, for
-    any input. `rounding` lets activations round and overflow otherwise (`"truncate,wrap"`);
+    any input; `exact_argmax` lets the greatest operand of a softmax alone have the greatest result,
+    or refuses. `rounding` lets activations round and overflow otherwise (`"truncate,wrap"`);
     `compare_rounding` reports what each choice does to the calibration data and to the design.
     Raises CaloccError.
     """
@@ -290,7 +294,7 @@ def compile(
     request = Request.of(accuracy, weights_bits, activations_bits, criterion)
     options = Options(
         *(opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file, request),
-        *(max_error, Rounds.parse(rounding), compare_rounding),
+        *(max_error, exact_argmax, Rounds.parse(rounding), compare_rounding),
     )
     if isinstance(model, str | Path):
         return Compilation(Path(model), options).design()
@@ -345,7 +349,7 @@ class Compilation:
             runner.run(module, self.options.rounds.spec())
         runner.run(module, PREPARE)
         reals = self._calibrated.calibration.module if self._calibrated else module.clone()
-        runner.run(module, to_fixed(self.options.max_error))
+        runner.run(module, to_fixed(self.options.max_error, self.options.exact_argmax))
         self._layers = Layers(reals, module.clone())
         self._exactness = exactness(module)
         self._accumulators = [row.row() for row in accumulators(module)]

@@ -61,6 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="how the formats of a float model are chosen (default %(default)s)")  # fmt: skip
     add("--max-error", metavar="ERROR", type=float,
         help="fewer bits, while no output can be further than this from the model")  # fmt: skip
+    add("--exact-argmax", action="store_true",
+        help="let the greatest operand of a softmax alone have the greatest result")  # fmt: skip
     add("--rounding", metavar="MODE[,MODE]",
         help="let activations truncate, round or convergent, saturate or wrap instead")  # fmt: skip
     add("--compare-rounding", action="store_true",
@@ -113,6 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.criterion,
         ),
         arguments.max_error,
+        arguments.exact_argmax,
         Rounds.parse(arguments.rounding),
         arguments.compare_rounding,
     )

@@ -26,10 +26,11 @@ NUMERICS = f"{PREPARE},lower-to-fixed,dce"
 """All that decides numbers, with default options."""
 
 
-def to_fixed(max_error: float | None) -> str:
+def to_fixed(max_error: float | None = None, exact_argmax: bool = False) -> str:
     """The passes from reals to fixed-point numbers, with a policy for exactness or a budget."""
-    budget = "" if max_error is None else f"{{policy=budget max-error={max_error:.20f}}}"
-    return f"lower-to-fixed{budget},dce"
+    options = [] if max_error is None else ["policy=budget", f"max-error={max_error:.20f}"]
+    options += ["exact-argmax=true"] if exact_argmax else []
+    return f"lower-to-fixed{{{' '.join(options)}}},dce" if options else "lower-to-fixed,dce"
 
 
 SIMPLIFY = {

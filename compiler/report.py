@@ -49,7 +49,8 @@ def exactness(module: ModuleOp) -> list[Json]:
 
     `points`: the reachable operands that were all compared, `differing_points` of them differ, by
     `largest_lsb` at most; `constant_bits`: the significant bits that this takes;
-    `rounded_to_bits`: constants that no quantizer follows keep this many significant bits.
+    `rounded_to_bits`: constants that no quantizer follows keep this many significant bits;
+    `argmax_frac`: operands of a softmax that differ at so many fraction bits are told apart.
     """
     rows: list[Json] = []
     for op in main_function(module).walk():

@@ -98,7 +98,9 @@ def _exactness(report: Json) -> Table:
         *("quantized against float64", "operands", "differing", "by LSB", "constant bits"),
     )
     for row in report["exactness"]:
-        if "points" in row:
+        if "argmax_frac" in row:
+            table.add_row(row["layer"], f"argmax from 2^-{row['argmax_frac']} on", "", "", "")
+        elif "points" in row:
             differing = row["differing_points"]
             largest = f"{row['largest_lsb']:,}" if differing else ""
             counts = f"{row['points']:,}", f"{differing:,}", largest

@@ -9,6 +9,7 @@ float64 reference on every reachable operand; see `calocc.passes.lowering.chain`
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from xdsl.context import Context
@@ -24,7 +25,7 @@ from calocc.compiler.ports import (
     set_ports,
 )
 from calocc.passes.lowering import embedding, layer_norm, recurrent, softmax
-from calocc.passes.lowering.budget import within
+from calocc.passes.lowering.budget import Search
 from calocc.passes.lowering.lowering import Lowering
 
 BUILT_IN = (embedding, layer_norm, recurrent, softmax)
@@ -36,21 +37,27 @@ class LowerToFixed(ModulePass):
     """Replace reals by fixed-point numbers; the only pass that sets numerics.
 
     `policy` is `exact`, or `budget` for the fewest bits with which no output can be further than
-    `max_error` from the model.
+    `max_error` from the model. `exact_argmax` lets no two operands of a softmax that differ have
+    the same greatest result.
     """
 
     name = "lower-to-fixed"
 
     policy: Literal["exact", "budget"] = "exact"
     max_error: float = 0.0
+    exact_argmax: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rebuild `main` in place; raise CaloccError for what cannot be lowered."""
         function, outputs = main_function(op), output_ports(op)
+        start = partial(Lowering, function, exact_argmax=self.exact_argmax)
         if self.policy == "budget":
-            lowering, inputs = within(function, input_ports(op), self.max_error)
+            search = Search(
+                lambda coarse: start(coarse=coarse), function, input_ports(op), self.max_error
+            )
+            lowering, inputs = search.run()
         else:
-            lowering = Lowering(function)
+            lowering = start()
             inputs = lowering.run(input_ports(op))
         bounds = [lowering.bound(value) for value in return_op(function).operands]
         replace_body(function, lowering.block)

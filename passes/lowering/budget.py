@@ -7,7 +7,7 @@ allows before the next one is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.func import FuncOp
@@ -43,44 +43,49 @@ class BudgetNotReached(CaloccError):
         return "allow more, give tables and inserted quantizers more bits, or leave the option out"
 
 
-def within(function: FuncOp, inputs: Sequence[Port], most: float) -> tuple[Lowering, list[Port]]:
-    """The coarsest lowering of a function whose outputs are certified to within `most`.
-
-    Returns it with the inputs' formats. Raises BudgetNotReached, and what `Lowering` raises.
-    """
-    coarse: dict[str, int] = {}
-    lowering, ports = _lowered(function, inputs, coarse)
-    if (bound := _bound(function, lowering)) is None or bound > most:
-        raise BudgetNotReached(most, bound)
-    for layer in reversed(lowering.adjustable):
-        steps = _coarsest(function, inputs, coarse, layer, most)
-        coarse[layer] = steps
-    lowering, ports = _lowered(function, inputs, coarse)
-    return lowering, ports
+Start = Callable[[Mapping[str, int]], Lowering]
+"""A new lowering of a function, some of whose layers are coarser."""
 
 
-def _coarsest(
-    function: FuncOp, inputs: Sequence[Port], coarse: dict[str, int], layer: str, most: float
-) -> int:
-    """By how many steps a layer may become coarser, by bisection; others stay as they are."""
-    low, high = 0, COARSEST
-    while low < high:
-        middle = (low + high + 1) // 2
-        lowering, _ = _lowered(function, inputs, {**coarse, layer: middle})
-        bound = _bound(function, lowering)
-        low, high = (middle, high) if bound is not None and bound <= most else (low, middle - 1)
-    return low
+@dataclass(frozen=True)
+class Search:
+    """The coarsest lowering whose outputs are certified to within `most`."""
 
+    start: Start
+    function: FuncOp
+    inputs: Sequence[Port]
+    most: float
 
-def _lowered(
-    function: FuncOp, inputs: Sequence[Port], coarse: dict[str, int]
-) -> tuple[Lowering, list[Port]]:
-    lowering = Lowering(function, coarse=coarse)
-    return lowering, lowering.run(inputs)
+    def run(self) -> tuple[Lowering, list[Port]]:
+        """The lowering, run, and the inputs' formats.
 
+        Raises BudgetNotReached, and what `Lowering` raises.
+        """
+        coarse: dict[str, int] = {}
+        lowering, ports = self._lowered(coarse)
+        if (bound := self._bound(lowering)) is None or bound > self.most:
+            raise BudgetNotReached(self.most, bound)
+        for layer in reversed(lowering.adjustable):
+            coarse[layer] = self._coarsest(coarse, layer)
+        lowering, ports = self._lowered(coarse)
+        return lowering, ports
 
-def _bound(function: FuncOp, lowering: Lowering) -> float | None:
-    """The largest bound of all outputs; None if one of them has none."""
-    bounds = [lowering.bound(value) for value in return_op(function).operands]
-    known = [bound for bound in bounds if bound is not None]
-    return max(known, default=0.0) if len(known) == len(bounds) else None
+    def _coarsest(self, coarse: Mapping[str, int], layer: str) -> int:
+        """By how many steps a layer may be coarser, by bisection; others stay as they are."""
+        low, high = 0, COARSEST
+        while low < high:
+            middle = (low + high + 1) // 2
+            bound = self._bound(self._lowered({**coarse, layer: middle})[0])
+            kept = bound is not None and bound <= self.most
+            low, high = (middle, high) if kept else (low, middle - 1)
+        return low
+
+    def _lowered(self, coarse: Mapping[str, int]) -> tuple[Lowering, list[Port]]:
+        lowering = self.start(coarse)
+        return lowering, lowering.run(self.inputs)
+
+    def _bound(self, lowering: Lowering) -> float | None:
+        """The largest bound of all outputs; None if one of them has none."""
+        bounds = [lowering.bound(value) for value in return_op(self.function).operands]
+        known = [bound for bound in bounds if bound is not None]
+        return max(known, default=0.0) if len(known) == len(bounds) else None

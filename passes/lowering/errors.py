@@ -235,3 +235,27 @@ class TooWide(CaloccError):
         return (
             f"quantize its operands to fewer bits, for example --set {self.layer}.kernel=fixed<W,I>"
         )
+
+
+@dataclass(eq=False)
+class NoArgmax(CaloccError):
+    """A softmax whose greatest result may not be that of its greatest operand alone."""
+
+    layer: str
+    frac: int
+    classes: int
+
+    @property
+    def where(self) -> str:
+        return f"layer {self.layer!r}"
+
+    @property
+    def what(self) -> str:
+        return (
+            f"two of {self.classes} operands with {self.frac} fraction bits that are next to each "
+            "other can have the same softmax, so --exact-argmax cannot be kept"
+        )
+
+    @property
+    def hint(self) -> str:
+        return "quantize its operand to fewer fraction bits, or leave --exact-argmax out"

@@ -65,6 +65,8 @@ class Lowering:
     function: FuncOp
     coarse: Mapping[str, int] = field(default_factory=dict[str, int])
     """By how many steps a layer may be coarser than exactness asks for; see `budget`."""
+    exact_argmax: bool = False
+    """Whether the greatest operand of a softmax must have the greatest result, and no other."""
     block: Block = field(default_factory=Block)
     values: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
     bounds: dict[SSAValue, Interval] = field(default_factory=dict[SSAValue, Interval])
@@ -371,7 +373,7 @@ class Lowering:
         except OverflowError:
             raise TooWide(op.layer_name) from None
         result = self.apply(op, [x, *self.rounded(stage, constants)])
-        _note(result, "rounded_to_bits", bits)
+        note(result, "rounded_to_bits", bits)
         self.values[op.result] = result
 
 
@@ -401,21 +403,21 @@ def _quantizer_of(owner: QnnOp) -> str | None:
 
 def _noted(result: SSAValue, columns: Columns) -> SSAValue:
     """Note on an op how many operands were compared with the reference, which it equals."""
-    _note(result, "points", columns.points)
-    _note(result, "differing_points", 0)
+    note(result, "points", columns.points)
+    note(result, "differing_points", 0)
     return result
 
 
 def _note_fit(result: SSAValue, columns: Columns, found: Fit) -> None:
     """Note the bits of the constants besides, how many operands differ, and how far."""
     _noted(result, columns)
-    _note(result, "constant_bits", found.bits)
+    note(result, "constant_bits", found.bits)
     if found.differing:
-        _note(result, "differing_points", found.differing)
-        _note(result, "largest_lsb", found.largest)
+        note(result, "differing_points", found.differing)
+        note(result, "largest_lsb", found.largest)
 
 
-def _note(result: SSAValue, name: str, number: int) -> None:
+def note(result: SSAValue, name: str, number: int) -> None:
     """Note a number on the op behind a result, for the report."""
     assert isinstance(result.owner, Operation)
     result.owner.attributes[name] = IntegerAttr(number, i64)

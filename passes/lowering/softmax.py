@@ -10,7 +10,8 @@ from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.op import fixed_tensor, format_of, shape_of
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.softmax import SoftmaxOp
-from calocc.passes.lowering.lowering import Lowering, lowers
+from calocc.passes.lowering.errors import NoArgmax
+from calocc.passes.lowering.lowering import Lowering, lowers, note
 
 Mantissas = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -19,6 +20,8 @@ SOFTMAX_FRAC = 8
 """Fraction bits of a softmax operand: its table then has 13.3 * 2^8 entries at most."""
 SOFTMAX_OUT = Format(signed=False, width=16, integer=0)
 EXP_BITS = 18
+FINEST_ARGMAX = 12
+"""Fraction bits of an operand beyond which a table of exponentials would be too long."""
 
 
 @lowers(SoftmaxOp)
@@ -26,7 +29,9 @@ def softmax(lowering: Lowering, op: SoftmaxOp) -> None:
     """The integer recipe with a table of exponentials; its operand keeps 8 fraction bits."""
     x = lowering.operand(op.x)
     logits = lowering.deviations[x]
-    if format_of(x).frac > SOFTMAX_FRAC:
+    if lowering.exact_argmax:
+        require_argmax(op.layer_name, format_of(x).frac, shape_of(x)[-1])
+    elif format_of(x).frac > SOFTMAX_FRAC:
         integer = format_of(x).integer + 1
         format = Format(format_of(x).signed, integer + SOFTMAX_FRAC, integer)
         modes = Rounding.RND_CONV, Overflow.SAT
@@ -37,7 +42,21 @@ def softmax(lowering: Lowering, op: SoftmaxOp) -> None:
     result = fixed_tensor(shape_of(op.result), SOFTMAX_OUT)
     new = SoftmaxOp(x, table, result, op.layer_name)
     deviation = recipe_deviation(logits, shape_of(op.result)[-1])
-    lowering.values[op.result] = lowering.add(new, new.interval(lowering.bounds[x]), deviation)
+    result = lowering.add(new, new.interval(lowering.bounds[x]), deviation)
+    note(result, "argmax_frac", format_of(x).frac)
+    lowering.values[op.result] = result
+
+
+def require_argmax(layer: str, frac: int, classes: int) -> None:
+    """Raise NoArgmax unless operands at `frac` that differ have results that differ.
+
+    The table holds 2^18 for the greatest operand and at most 2^18 exp(-2^-frac) + 1/2 for any
+    other, the sum is `classes` times 2^18 at most, and what is an LSB apart before it is rounded
+    stays apart.
+    """
+    apart = (2**EXP_BITS * (1 - np.exp(-(2.0**-frac))) - 0.5) / (classes * 2**EXP_BITS)
+    if frac > FINEST_ARGMAX or apart < SOFTMAX_OUT.lsb:
+        raise NoArgmax(layer, frac, classes)
 
 
 def recipe_deviation(logits: Reals, classes: int) -> Reals:

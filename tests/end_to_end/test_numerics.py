@@ -52,6 +52,15 @@ def test_a_budget_is_stated_and_too_small_a_one_refused() -> None:
         calocc.compile(JETS.model, max_error=1e-4)
 
 
+def test_the_greatest_logit_alone_wins_where_that_is_asked_for() -> None:
+    design = calocc.compile(JETS.model, exact_argmax=True)
+    logits, result = (design.trace(events(JETS))[name].fixed for name in ("dense_4", "softmax"))
+    for row, best in zip(logits, result, strict=True):
+        np.testing.assert_array_equal(best == best.max(), row == row.max())
+    (bound,) = (port["certified_bound"] for port in design.report["outputs"])
+    assert bound < design_of(JETS, 2).report["outputs"][0]["certified_bound"]
+
+
 @pytest.mark.parametrize("text", ["truncate,wrap", "truncate", "wrap", "round,saturate"])
 def test_other_roundings_are_those_of_the_model_with_other_quantizers(text: str) -> None:
     design = calocc.compile(DIGITS.model, rounding=text)

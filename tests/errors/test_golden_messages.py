@@ -71,6 +71,7 @@ SAMPLES: list[CaloccError] = [
     NoSuchLevel(7),
     NoSuchFile("top.cpp", ("defines.h", "parameters.h")),
     NotADesign("somewhere", "it holds no C++ sources"),
+    lowering.NoArgmax("softmax", 14, 5),
     NotTraceable("deepcalo"),
     NotBuildable("conv", "a beat has 5000 bits", "fold it less"),
     NotStreamable("prelu", "its parameters differ from pixel to pixel", "share them"),
