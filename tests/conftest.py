@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# Before any test imports TensorFlow; see calocc.runtime.reference.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 # The same cases on every machine; `--hypothesis-profile=explore` draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None)

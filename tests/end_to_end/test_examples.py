@@ -235,10 +235,10 @@ JET = np.zeros((2, 16))
 @pytest.mark.parametrize(
     ("x", "problem"),
     [
-        (np.zeros(16), "its array has the shape (16,)"),
-        (np.zeros((2, 15)), "its array has the shape (2, 15)"),
-        (np.zeros((2, 16, 1)), "its array has the shape (2, 16, 1)"),
-        ([JET, JET], "its array has the shape (2, 2, 16)"),
+        (np.zeros(16), "its array has the shape (16,), not (events, 16)"),
+        (np.zeros((2, 15)), "its array has the shape (2, 15), not (events, 16)"),
+        (np.zeros((2, 16, 1)), "its array has the shape (2, 16, 1), not (events, 16)"),
+        ([JET, JET], "its array has the shape (2, 2, 16), not (events, 16)"),
         ({"jet": JET}, "no array is given for it"),
         (JET * np.nan, "its array holds NaN or infinite values"),
         (JET + np.inf, "its array holds NaN or infinite values"),
