@@ -168,7 +168,7 @@ class Project:
         shutil.copytree(headers, self.draft / "firmware/ap_types")
         utils = self.draft / "firmware/nnet_utils"
         shutil.copy(headers.parent / "nnet_utils/nnet_types.h", utils)
-        for kernel in ("types", "weights", *firmware.kernels):
+        for kernel in ("types", "packing", "weights", *firmware.kernels):
             shutil.copy(_HERE / f"kernels/calocc_{kernel}.h", utils)
 
     def _write_sources(self, firmware: Firmware) -> None:

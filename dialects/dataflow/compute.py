@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from math import prod
 
 from xdsl.ir import Region, SSAValue
@@ -18,6 +19,7 @@ from xdsl.irdl import (
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow import resources, schedules
+from calocc.dialects.dataflow.packing import Packing, packing
 from calocc.dialects.dataflow.process import (
     Folding,
     Mantissas,
@@ -203,6 +205,12 @@ class MatvecOp(WeightedOp):
         """Outputs summed at once."""
         return self.result.type.width
 
+    @property
+    def packing(self) -> Packing:
+        """How the products of neighbouring outputs share multipliers."""
+        data = stream_of(self.x).format
+        return packing(extremes(self.weights), (data.min_mantissa, data.max_mantissa))
+
     def schedule(self) -> Schedule:
         """A beat of inputs per cycle in the first output fold, a beat of outputs per fold."""
         n, m = self.weights.shape
@@ -210,11 +218,11 @@ class MatvecOp(WeightedOp):
 
     def fold(self, offered: tuple[int, ...], target: int) -> Folding:
         """The fewest multipliers that are fast enough, then the lanes offered, then least PE."""
-        (n, m), positions = self.weights.shape, self.positions
+        (n, m), positions, packed = self.weights.shape, self.positions, self.packing.count
         wide = [d for d in divisors(n) if d <= most_lanes(stream_of(self.x))]
         high = [d for d in divisors(m) if d <= most_lanes(self.result.type)]
         choices = [
-            (simd * pe, simd != offered[0], pe, simd)
+            (simd * -(-pe // packed), simd != offered[0], pe, simd)
             for simd in wide
             for pe in high
             if positions * (n // simd) * (m // pe) <= target
@@ -233,6 +241,7 @@ class MatvecOp(WeightedOp):
             weight_width=signed_width(self.weight_type.format),
             data_width=signed_width(stream_of(self.x).format),
             acc_width=self.accumulator.width,
+            packing=self.packing,
         )
         return core + epilogue_resources(self.epilogue, self.pe)
 
@@ -361,6 +370,13 @@ class SoftmaxOp(ProcessOp):
         return resources.softmax(
             len(table), int(table.max()).bit_length(), self.result.type.format.width
         )
+
+
+@cache
+def extremes(weights: BlobAttr) -> tuple[int, int]:
+    """The least and the greatest integer of a blob."""
+    mantissas = weights.numpy()
+    return int(mantissas.min()), int(mantissas.max())
 
 
 def signed_width(format: Format) -> int:

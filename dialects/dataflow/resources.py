@@ -10,6 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from calocc.dialects.dataflow.packing import (
+    NARROW_PORT,
+    SMALLEST_OPERAND,
+    WIDE_PORT,
+    Packing,
+)
+
 BRAM_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 LUTRAM_BITS = 1 << 13
 """Memories of up to this many bits go to LUTs: less than half a block RAM."""
@@ -17,8 +24,8 @@ LUTRAM_DEPTH = 128
 SRL_DEPTH = 32
 SHORTEST_RING = 8
 """Rings of fewer entries are shift registers, as in the kernels."""
-SMALLEST_DSP_OPERAND = 3
-"""Products with an operand of one or two bits are cheaper in LUTs."""
+UNPACKED = Packing(1, WIDE_PORT + NARROW_PORT)
+"""A multiplier for every product."""
 CONTROL_LUTS = 60
 """Counters and handshakes of one loop (estimate)."""
 
@@ -85,9 +92,22 @@ def fifo(depth: int, width: int) -> Resources:
 def multiplier(a: int, b: int) -> Resources:
     """A product of a bits times b bits: DSP slices of 27 x 18 bits, or LUTs if one is tiny."""
     narrow, wide = sorted((a, b))
-    if narrow < SMALLEST_DSP_OPERAND:
+    if narrow < SMALLEST_OPERAND:
         return logic(wide)
-    return Resources(dsp=ceil_div(wide, 27) * ceil_div(narrow, 18), ff=a + b)
+    return Resources(dsp=ceil_div(wide, WIDE_PORT) * ceil_div(narrow, NARROW_PORT), ff=a + b)
+
+
+def products(count: int, weight_width: int, data_width: int, packing: Packing) -> Resources:
+    """`count` products with one shared factor, several per multiplier where they fit.
+
+    A weight behind another takes its borrow in a LUT per bit; a carry per product is counted by
+    about two LUTs (estimates).
+    """
+    if packing.count == 1:
+        return multiplier(weight_width, data_width).scaled(count)
+    multipliers = ceil_div(count, packing.count)
+    slices = Resources(dsp=1, ff=WIDE_PORT + data_width).scaled(multipliers)
+    return slices + logic(weight_width + 2).scaled(count - multipliers)
 
 
 def matvec(
@@ -98,8 +118,9 @@ def matvec(
     weight_width: int,
     data_width: int,
     acc_width: int,
+    packing: Packing = UNPACKED,
 ) -> Resources:
-    """PE x SIMD multipliers, an adder tree and an accumulator per PE, a weight ROM per PE.
+    """PE x SIMD products, an adder tree and an accumulator per PE, a weight ROM per PE.
 
     `depth` is the number of words of SIMD weights in each ROM; the last adder of the tree and
     the accumulator are `acc_width` bits wide, which bounds the others. The `words` of inputs of
@@ -107,9 +128,9 @@ def matvec(
     """
     sums = logic(simd * acc_width)
     rom = memory(depth, simd * weight_width) if depth > 1 else Resources()
-    each = multiplier(weight_width, data_width).scaled(simd) + sums + rom
+    multiplied = products(pe, weight_width, data_width, packing).scaled(simd)
     kept = memory(words, simd * data_width) if words < depth else Resources()
-    return each.scaled(pe) + kept + logic(CONTROL_LUTS)
+    return multiplied + (sums + rom).scaled(pe) + kept + logic(CONTROL_LUTS)
 
 
 def depthwise(

@@ -15,6 +15,7 @@ from math import floor, prod
 import numpy as np
 from kernel_harness import Case, Ints, Port, constants
 
+from calocc.dialects.dataflow.packing import packing
 from calocc.dialects.dataflow.transposition import Transposition
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.layer_norm import largest_result, reciprocal_roots
@@ -200,12 +201,16 @@ def draw_matvec(rng: random.Random) -> Case:
     frac = element.frac + weight.frac + rng.choice([0, 0, 2])
     spare = frac - element.frac - weight.frac
     epilogue = Epilogue.draw(rng, Format(True, 26, 26 - frac))
+    packed = packing(
+        (int(matrix.min()), int(matrix.max())), (element.min_mantissa, element.max_mantissa)
+    )
     layout = matrix.reshape(n // simd, simd, m // pe, pe).transpose(3, 2, 0, 1)
     storage = rng.choice(["lutram", "bram", "uram"])
     sizes = constants("sizes", n_vectors=vectors, n_in=n, n_out=m)
+    products = constants("products", n_packed=packed.count, spacing=packed.spacing)
     definitions = (
-        f"{sizes}\n{epilogue.definition}\n"
-        "struct config : sizes {\n"
+        f"{sizes}\n{products}\n{epilogue.definition}\n"
+        "struct config : sizes, products {\n"
         f"    typedef ap_{weight} weight_t;\n"
         f"    typedef ap_{epilogue.accum} accum_t;\n"
         f"    static const nnet::storage weight_storage = nnet::storage::{storage};\n"

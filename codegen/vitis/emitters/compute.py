@@ -20,6 +20,7 @@ def _matvec(state: Emitter, op: MatvecOp) -> None:
     n, m = op.weights.shape
     simd, pe = op.simd, op.pe
     config = state.config(op).define(n_vectors=op.positions, n_in=n, n_out=m)
+    config.define(n_packed=op.packing.count, spacing=op.packing.spacing)
     weights = folded_weights(op.weights.numpy(), pe, simd)
     _weighted(state, op, config, weights, weights[0].size)
 

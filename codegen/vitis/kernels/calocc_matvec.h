@@ -1,7 +1,7 @@
 #ifndef CALOCC_MATVEC_H_
 #define CALOCC_MATVEC_H_
 
-#include "calocc_types.h"
+#include "calocc_packing.h"
 
 namespace nnet {
 
@@ -12,9 +12,11 @@ namespace nnet {
 // weights[pe][nf * SF + sf][i] = W[sf * SIMD + i][nf * PE + pe]
 //     with SF = n_in / SIMD and NF = n_out / PE
 //
-// CONFIG_T: n_vectors, n_in, n_out, weight_t, accum_t, weight_storage, and
+// CONFIG_T: n_vectors, n_in, n_out, weight_t, accum_t, weight_storage, n_packed, spacing, and
 // `epilogue::apply(const accum_t &, channel)`, which returns an element of the output. accum_t has
 // to hold every partial sum exactly: no rounding or overflow may occur in the accumulation.
+// n_packed outputs share a multiplier, as `packed` in calocc_packing.h says; in simulation, which
+// multiplies native integers, each has its own.
 //
 // n_vectors * NF * SF iterations; those with nf == 0 read, those with sf == SF - 1 write.
 template <class in_T, class out_T, typename CONFIG_T>
@@ -72,12 +74,13 @@ void matvec(hls::stream<in_T> &in, hls::stream<out_T> &out,
                 x[l] = vector[sf][l];
         }
 
-        for (unsigned pe = 0; pe < PE; pe++) {
-            sum_t sum = sf == 0 ? sum_t(0) : acc[pe];
-            for (unsigned l = 0; l < SIMD; l++)
-                sum += exact::product(weights[pe][word][l], x[l]);
-            acc[pe] = sum;
-        }
+#if defined(__SYNTHESIS__) || defined(CALOCC_FIXED_SUMS)
+        if (CONFIG_T::n_packed > 1)
+            add_packed<CONFIG_T::n_packed, CONFIG_T::spacing, exact>(weights, word, x, sf == 0,
+                                                                     acc);
+        else
+#endif
+            add_products<exact>(weights, word, x, sf == 0, acc);
 
         word++;
         if (sf + 1 < SF) {

@@ -143,6 +143,14 @@ template <unsigned A, unsigned B> struct max_of {
     static const unsigned value = A > B ? A : B;
 };
 
+// The number of binary digits of N.
+template <unsigned N> struct bits_of {
+    static const unsigned value = 1 + bits_of<N / 2>::value;
+};
+template <> struct bits_of<0> {
+    static const unsigned value = 0;
+};
+
 } // namespace nnet
 
 #endif
