@@ -25,6 +25,7 @@ from calocc.dialects.dataflow.process import (
     Mantissas,
     ProcessOp,
     UniformOp,
+    choose,
     divisors,
     epilogue_ops,
     most_lanes,
@@ -247,8 +248,11 @@ class MatvecOp(WeightedOp):
 
 
 @irdl_op_definition
-class ReduceOp(UniformOp):
-    """(..., taps, channels), flattened or not, to (..., channels): sum or maximum over the taps."""
+class ReduceOp(ProcessOp):
+    """(..., taps, channels), flattened or not, to (..., channels): sum or maximum over the taps.
+
+    As many lanes of one tap on both sides, or all channels of several taps to all channels.
+    """
 
     name = "dataflow.reduce"
     x = operand_def(StreamType)
@@ -287,15 +291,29 @@ class ReduceOp(UniformOp):
         """Elements combined to one."""
         return stream_of(self.x).size // self.result.type.size
 
+    @property
+    def taps_at_once(self) -> int:
+        """Taps in a beat of the operand."""
+        return stream_of(self.x).width // self.result.type.width
+
     def verify_(self) -> None:
-        """Taps are whole; the accumulator keeps every fraction bit."""
-        super().verify_()
+        """Taps and beats are whole; the accumulator keeps every fraction bit."""
         verify_epilogue(self, self.epilogue, 1, self.result.type)
         x = stream_of(self.x)
         if x.size % self.result.type.size or x.shape[-1] % self.channels:
             raise VerifyException(f"cannot reduce {x.shape} to {self.result.type.shape}")
         if self.accumulator.frac < x.format.frac:
             raise VerifyException(f"the accumulator needs {x.format.frac} fraction bits")
+        if (x.width, self.result.type.width) not in self._foldings():
+            raise VerifyException(
+                f"cannot reduce {x.width} lanes to {self.result.type.width} of {self.channels}"
+            )
+
+    def _foldings(self) -> list[tuple[int, int]]:
+        """The lanes that operand and result may have, ascending: of a tap, or of whole taps."""
+        channels, last = self.channels, stream_of(self.x).shape[-1]
+        several = [n for n in divisors(self.taps)[1:] if last % (n * channels) == 0]
+        return [*((n, n) for n in divisors(channels)), *((n * channels, channels) for n in several)]
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Combine, then the epilogue."""
@@ -304,26 +322,31 @@ class ReduceOp(UniformOp):
         value = align(combined, stream_of(self.x).format.frac, self.accumulator.frac)
         return (run_epilogue(self.epilogue, value.reshape(-1, *self.result.type.shape)),)
 
-    def trips(self, lanes: int) -> int:
-        """An iteration per beat that arrives."""
-        return stream_of(self.x).size // lanes
-
-    def axis(self) -> int:
-        """The channels."""
-        return self.channels
+    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+        """Keep what the producer offers if it is legal and fast enough."""
+        x = stream_of(self.x)
+        legal = {
+            taken: given
+            for taken, given in self._foldings()
+            if taken <= most_lanes(x) and given <= most_lanes(self.result.type)
+        }
+        lanes = choose(list(legal), lambda n: x.size // n, target, offered[0])
+        return Folding((lanes,), (legal[lanes],))
 
     def schedule(self) -> Schedule:
         """A result leaves with the last tap."""
-        return schedules.reduce(self.outer, self.taps, self.channels, self.width)
+        steps = self.taps // self.taps_at_once
+        return schedules.reduce(self.outer, steps, self.channels, self.result.type.width)
 
     def registers(self) -> int:
         """The partial results of one lane, or the lanes."""
-        return max(self.channels // self.width, super().registers())
+        return max(self.channels // self.result.type.width, super().registers())
 
     def resources(self) -> Resources:
         """Partial results and the epilogue."""
-        core = resources.reduce(self.width, self.channels, self.accumulator.width)
-        return core + epilogue_resources(self.epilogue, self.width)
+        x, width = stream_of(self.x), self.result.type.width
+        core = resources.reduce(x.width, self.channels, self.accumulator.width)
+        return core + epilogue_resources(self.epilogue, width)
 
 
 @irdl_op_definition

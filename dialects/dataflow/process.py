@@ -165,7 +165,11 @@ def choose_lanes(
 ) -> int:
     """The offered lanes if they are legal and fast enough, else the fewest that are fast enough;
     the most that there are if none is. Legal are divisors of `axis` up to `most`."""
-    legal = [n for n in divisors(axis) if n <= most]
+    return choose([n for n in divisors(axis) if n <= most], trips, target, offered)
+
+
+def choose(legal: list[int], trips: Callable[[int], int], target: int, offered: int) -> int:
+    """`choose_lanes` among these numbers of lanes, which ascend."""
     if offered in legal and trips(offered) <= target:
         return offered
     return next((d for d in legal if trips(d) <= target), legal[-1])

@@ -239,6 +239,7 @@ def draw_reduce(rng: random.Random) -> Case:
     """`reduce` by sum or maximum."""
     positions, taps, channels = rng.randint(1, 4), rng.randint(1, 9), rng.randint(1, 8)
     lanes = rng.choice(divisors(channels))
+    at_once = rng.choice(divisors(taps)) if lanes == channels else 1
     element = draw_format(rng)
     maximum = rng.random() < 0.5
     accum = element if maximum else Format(True, 16, 16 - element.frac)
@@ -262,11 +263,11 @@ def draw_reduce(rng: random.Random) -> Case:
 
     return Case(
         "reduce",
-        (Port(element, lanes, positions * taps * channels),),
+        (Port(element, lanes * at_once, positions * taps * channels),),
         (Port(epilogue.result, lanes, positions * channels),),
         definitions,
         "nnet::reduce<in0_T, out0_T, config>(in0, out0);",
-        positions * taps * channels // lanes,
+        positions * taps * channels // (lanes * at_once),
         model,
     )
 

@@ -254,3 +254,13 @@ func.func @elements(%x: !dataflow.stream<tensor<2x6xf32>, 2>) {
   fixed.yield %s : !fixed.num<s14, 9>
 }
 // CHECK: weights (4, 2, 2) do not take
+
+// -----
+
+// Several taps at once come with all of their channels.
+%x = "test.op"() : () -> !dataflow.stream<tensor<2x8x!fixed.num<s8, 3>>, 4>
+%a = dataflow.reduce %x {kind = #qnn<pooling max>} : (!dataflow.stream<tensor<2x8x!fixed.num<s8, 3>>, 4>) -> !dataflow.stream<tensor<2x4x!fixed.num<s8, 3>>, 2> {
+^bb0(%s: !fixed.num<s8, 3>):
+  fixed.yield %s : !fixed.num<s8, 3>
+}
+// CHECK: cannot reduce 4 lanes to 2 of 4
