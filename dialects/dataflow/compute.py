@@ -51,6 +51,9 @@ from calocc.dialects.qnn.pool import Pooling, PoolingAttr
 from calocc.dialects.qnn.softmax import integer_softmax, verify_exponentials
 from calocc.dialects.qnn.windows import exact_matmul
 
+KEPT_BITS = 1 << 14
+"""Registers that the sums of a vector may take; more would cost as much as a small layer."""
+
 
 @irdl_op_definition
 class MapOp(UniformOp):
@@ -212,10 +215,26 @@ class MatvecOp(WeightedOp):
         data = stream_of(self.x).format
         return packing(extremes(self.weights), (data.min_mantissa, data.max_mantissa))
 
+    @property
+    def inputs_first(self) -> bool:
+        """Whether the sums of a vector are kept, and each input is used up when it arrives.
+
+        So it is with single vectors, which otherwise had to be complete before the second output
+        fold begins, if all sums fit in a few registers.
+        """
+        return self.positions == 1 and self.result.type.size * self.accumulator.width <= KEPT_BITS
+
     def schedule(self) -> Schedule:
         """A beat of inputs per cycle in the first output fold, a beat of outputs per fold."""
         n, m = self.weights.shape
-        return schedules.matvec(self.positions, n, m, self.simd, self.pe)
+        return schedules.matvec(
+            self.positions, n, m, self.simd, self.pe, inputs_first=self.inputs_first
+        )
+
+    def registers(self) -> int:
+        """The lanes, or the sums of one lane that are kept."""
+        sums = self.result.type.beats if self.inputs_first else 1
+        return max(sums, super().registers())
 
     def fold(self, offered: tuple[int, ...], target: int) -> Folding:
         """The fewest multipliers that are fast enough, then the lanes offered, then least PE."""
@@ -243,6 +262,7 @@ class MatvecOp(WeightedOp):
             data_width=signed_width(stream_of(self.x).format),
             acc_width=self.accumulator.width,
             packing=self.packing,
+            kept_sums=m if self.inputs_first else 0,
         )
         return core + epilogue_resources(self.epilogue, self.pe)
 

@@ -119,17 +119,19 @@ def matvec(
     data_width: int,
     acc_width: int,
     packing: Packing = UNPACKED,
+    kept_sums: int = 0,
 ) -> Resources:
     """PE x SIMD products, an adder tree and an accumulator per PE, a weight ROM per PE.
 
     `depth` is the number of words of SIMD weights in each ROM; the last adder of the tree and
     the accumulator are `acc_width` bits wide, which bounds the others. The `words` of inputs of
-    a vector are kept if more than one output fold needs them.
+    a vector are kept if more than one output fold needs them, or else `kept_sums` in registers.
     """
     sums = logic(simd * acc_width)
     rom = memory(depth, simd * weight_width) if depth > 1 else Resources()
     multiplied = products(pe, weight_width, data_width, packing).scaled(simd)
-    kept = memory(words, simd * data_width) if words < depth else Resources()
+    inputs = memory(words, simd * data_width) if words < depth and not kept_sums else Resources()
+    kept = inputs + Resources(ff=kept_sums * acc_width)
     return multiplied + (sums + rom).scaled(pe) + kept + logic(CONTROL_LUTS)
 
 

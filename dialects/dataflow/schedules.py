@@ -146,21 +146,32 @@ def window(shape: Window, depth: int | None = None) -> Schedule:
 
 
 def matvec(
-    pixels: int, inputs: int, outputs: int, simd: int, pe: int, depth: int | None = None
+    pixels: int,
+    inputs: int,
+    outputs: int,
+    simd: int,
+    pe: int,
+    depth: int | None = None,
+    inputs_first: bool = False,
 ) -> Schedule:
     """`pixels` products of an outputs x inputs matrix: for pixel, for output fold, for input fold.
 
     A pixel's input is read during the first output fold and kept for the others; a beat of `pe`
-    outputs leaves at the end of each output fold.
+    outputs leaves at the end of each output fold. With `inputs_first` the two inner loops change
+    places: an input is used up when it is read, and all outputs leave in the last input fold.
     """
     input_folds = _divide(inputs, simd, "simd")
     output_folds = _divide(outputs, pe, "pe")
-    starts = _arange(pixels, step=output_folds * input_folds)
+    trips = output_folds * input_folds
+    starts = _arange(pixels, step=trips)
+    if inputs_first:
+        reads = np.add.outer(starts, _arange(input_folds, step=output_folds)).ravel()
+        writes = _runs(starts + trips - output_folds, output_folds)
+    else:
+        reads = _runs(starts, input_folds)
+        writes = _arange(pixels * output_folds, start=input_folds - 1, step=input_folds)
     return Schedule(
-        (_runs(starts, input_folds),),
-        (_arange(pixels * output_folds, start=input_folds - 1, step=input_folds),),
-        pixels * output_folds * input_folds,
-        depths.matvec(simd) if depth is None else depth,
+        (reads,), (writes,), pixels * trips, depths.matvec(simd) if depth is None else depth
     )
 
 

@@ -283,7 +283,9 @@ def test_synthesis_sees_the_same_weights(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     printed = [float(v) for v in run(["./weights"], project).stdout.split()]
     expected = [
-        np.ldexp(folded_weights(op.weights.numpy(), op.pe, op.simd), -_frac(op)).ravel()
+        np.ldexp(
+            folded_weights(op.weights.numpy(), op.pe, op.simd, op.inputs_first), -_frac(op)
+        ).ravel()
         for op in found.values()
     ]
     np.testing.assert_array_equal(printed, np.concatenate(expected))

@@ -204,7 +204,9 @@ def draw_matvec(rng: random.Random) -> Case:
     packed = packing(
         (int(matrix.min()), int(matrix.max())), (element.min_mantissa, element.max_mantissa)
     )
-    layout = matrix.reshape(n // simd, simd, m // pe, pe).transpose(3, 2, 0, 1)
+    first = rng.choice(["false", "true"])
+    order = (3, 0, 2, 1) if first == "true" else (3, 2, 0, 1)
+    layout = matrix.reshape(n // simd, simd, m // pe, pe).transpose(order)
     storage = rng.choice(["lutram", "bram", "uram"])
     sizes = constants("sizes", n_vectors=vectors, n_in=n, n_out=m)
     products = constants("products", n_packed=packed.count, spacing=packed.spacing)
@@ -214,6 +216,7 @@ def draw_matvec(rng: random.Random) -> Case:
         f"    typedef ap_{weight} weight_t;\n"
         f"    typedef ap_{epilogue.accum} accum_t;\n"
         f"    static const nnet::storage weight_storage = nnet::storage::{storage};\n"
+        f"    static const bool inputs_first = {first};\n"
         "    typedef case_epilogue epilogue;\n"
         "};\n"
         f"static const long long mantissas[] = {{{', '.join(map(str, layout.reshape(-1)))}}};\n"

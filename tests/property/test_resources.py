@@ -164,3 +164,10 @@ def test_inputs_are_kept_for_later_output_folds() -> None:
     """Ten words of 4 x 14 bits, read again in each of ten output folds, are a memory in LUTs."""
     once, again = (resources.matvec(2, 4, 100, words, 6, 14, 24) for words in (100, 10))
     assert (again.lut - once.lut, again.ff - once.ff) == (4 * 14, 4 * 14)
+
+
+def test_sums_are_kept_instead_of_inputs() -> None:
+    """Twenty sums of 24 bits in registers, and no memory for the inputs."""
+    inputs = resources.matvec(2, 4, 100, 10, 6, 14, 24)
+    sums = resources.matvec(2, 4, 100, 10, 6, 14, 24, kept_sums=20)
+    assert (inputs.lut - sums.lut, sums.ff - inputs.ff) == (4 * 14, 20 * 24 - 4 * 14)

@@ -136,6 +136,21 @@ def test_matvec(pixels: int, input_folds: int, output_folds: int, simd: int, pe:
     assert_runs_as(schedule, loop)
 
 
+@given(few, few, few, few, few)
+def test_matvec_inputs_first(
+    pixels: int, input_folds: int, output_folds: int, simd: int, pe: int
+) -> None:
+    loop = Recorder.of(1, 1)
+    for _, sf, nf in indices(pixels, input_folds, output_folds):
+        if nf == 0:
+            loop.read()
+        if sf == input_folds - 1:
+            loop.write()
+        loop.end()
+    sizes = (pixels, input_folds * simd, output_folds * pe, simd, pe)
+    assert_runs_as(schedules.matvec(*sizes, inputs_first=True), loop)
+
+
 @given(few, few, few, few)
 def test_reduce(outer: int, taps: int, beats: int, lanes: int) -> None:
     loop = Recorder.of(1, 1)

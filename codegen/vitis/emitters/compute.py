@@ -21,7 +21,8 @@ def _matvec(state: Emitter, op: MatvecOp) -> None:
     simd, pe = op.simd, op.pe
     config = state.config(op).define(n_vectors=op.positions, n_in=n, n_out=m)
     config.define(n_packed=op.packing.count, spacing=op.packing.spacing)
-    weights = folded_weights(op.weights.numpy(), pe, simd)
+    config.add([f"static const bool inputs_first = {str(op.inputs_first).lower()};"])
+    weights = folded_weights(op.weights.numpy(), pe, simd, op.inputs_first)
     _weighted(state, op, config, weights, weights[0].size)
 
 
@@ -54,11 +55,15 @@ def _depthwise(state: Emitter, op: DepthwiseOp) -> None:
     _weighted(state, op, config, weights, weights.size)
 
 
-def folded_weights(weights: NDArray[np.int64], pe: int, simd: int) -> NDArray[np.int64]:
-    """(N, M) in the order of the kernel: [pe][nf * SF + sf][simd], N = SF * simd, M = NF * pe."""
+def folded_weights(
+    weights: NDArray[np.int64], pe: int, simd: int, inputs_first: bool = False
+) -> NDArray[np.int64]:
+    """(N, M) in the order of the kernel: [pe][nf * SF + sf][simd], N = SF * simd, M = NF * pe;
+    with `inputs_first` [pe][sf * NF + nf][simd]."""
     n, m = weights.shape
     blocks = weights.reshape(n // simd, simd, m // pe, pe)
-    return blocks.transpose(3, 2, 0, 1).reshape(pe, -1, simd)
+    order = (3, 0, 2, 1) if inputs_first else (3, 2, 0, 1)
+    return blocks.transpose(order).reshape(pe, -1, simd)
 
 
 @emits(ReduceOp)

@@ -9,16 +9,18 @@ namespace nnet {
 //
 // in:  (n_vectors, n_in), SIMD = in_T::size lanes (divides n_in)
 // out: (n_vectors, n_out), PE = out_T::size lanes (divides n_out)
-// weights[pe][nf * SF + sf][i] = W[sf * SIMD + i][nf * PE + pe]
-//     with SF = n_in / SIMD and NF = n_out / PE
+// weights[pe][word][i] = W[sf * SIMD + i][nf * PE + pe], with SF = n_in / SIMD and NF = n_out / PE
 //
-// CONFIG_T: n_vectors, n_in, n_out, weight_t, accum_t, weight_storage, n_packed, spacing, and
-// `epilogue::apply(const accum_t &, channel)`, which returns an element of the output. accum_t has
-// to hold every partial sum exactly: no rounding or overflow may occur in the accumulation.
-// n_packed outputs share a multiplier, as `packed` in calocc_packing.h says; in simulation, which
-// multiplies native integers, each has its own.
+// CONFIG_T: n_vectors, n_in, n_out, inputs_first, weight_t, accum_t, weight_storage, n_packed,
+// spacing, and `epilogue::apply(const accum_t &, channel)`, which returns an element of the output.
+// accum_t has to hold every partial sum exactly: no rounding or overflow may occur in the
+// accumulation. n_packed outputs share a multiplier, as `packed` in calocc_packing.h says; in
+// simulation, which multiplies native integers, each has its own.
 //
-// n_vectors * NF * SF iterations; those with nf == 0 read, those with sf == SF - 1 write.
+// n_vectors * NF * SF iterations. Either the inputs of a vector are kept, and word = nf * SF + sf:
+// iterations with nf == 0 read, those with sf == SF - 1 write. Or, with `inputs_first`, all n_out
+// sums are, and word = sf * NF + nf: then every input is used up when it arrives, and the outputs
+// leave NF iterations after the last of them.
 template <class in_T, class out_T, typename CONFIG_T>
 void matvec(hls::stream<in_T> &in, hls::stream<out_T> &out,
             const typename CONFIG_T::weight_t (
@@ -44,61 +46,76 @@ void matvec(hls::stream<in_T> &in, hls::stream<out_T> &out,
     } else {
         #pragma HLS BIND_STORAGE variable=weights type=ram_1p impl=uram
     }
-    operand_t vector[SF][SIMD]; // kept for the folds nf > 0
+    const unsigned kept_words = CONFIG_T::inputs_first ? 1 : SF;
+    const unsigned kept_sums = CONFIG_T::inputs_first ? NF : 1;
+    operand_t vector[kept_words][SIMD]; // for the folds nf > 0
     #pragma HLS ARRAY_RESHAPE variable=vector complete dim=2
-    if (SF <= lutram_depth) {
+    if (kept_words <= lutram_depth) {
         #pragma HLS BIND_STORAGE variable=vector type=ram_s2p impl=lutram
     } else {
         #pragma HLS BIND_STORAGE variable=vector type=ram_s2p impl=bram
     }
-    sum_t acc[PE];
-    #pragma HLS ARRAY_PARTITION variable=acc complete
+    // A shift register, as in `reduce`: the sums of a fold are needed every kept_sums iterations.
+    sum_t acc[kept_sums][PE];
+    #pragma HLS ARRAY_PARTITION variable=acc complete dim=0
 
     unsigned sf = 0;
     unsigned nf = 0;
-    unsigned word = 0; // nf * SF + sf
+    unsigned word = 0;
 
     for (unsigned i = 0; i < CONFIG_T::n_vectors * NF * SF; i++) {
         #pragma HLS PIPELINE II=1 style=frp
         CALOCC_TICK();
+        const unsigned at_word = CONFIG_T::inputs_first ? 0 : sf;
         operand_t x[SIMD];
         #pragma HLS ARRAY_PARTITION variable=x complete
         if (nf == 0) {
             const in_T beat = in.read();
             for (unsigned l = 0; l < SIMD; l++) {
                 x[l] = exact::operand(beat[l]);
-                vector[sf][l] = x[l];
+                vector[at_word][l] = x[l];
             }
         } else {
             for (unsigned l = 0; l < SIMD; l++)
-                x[l] = vector[sf][l];
+                x[l] = vector[at_word][l];
         }
 
+        sum_t sums[PE];
+        #pragma HLS ARRAY_PARTITION variable=sums complete
+        for (unsigned pe = 0; pe < PE; pe++)
+            sums[pe] = acc[0][pe];
 #if defined(__SYNTHESIS__) || defined(CALOCC_FIXED_SUMS)
         if (CONFIG_T::n_packed > 1)
             add_packed<CONFIG_T::n_packed, CONFIG_T::spacing, exact>(weights, word, x, sf == 0,
-                                                                     acc);
+                                                                     sums);
         else
 #endif
-            add_products<exact>(weights, word, x, sf == 0, acc);
+            add_products<exact>(weights, word, x, sf == 0, sums);
+        for (unsigned k = 0; k + 1 < kept_sums; k++)
+            for (unsigned pe = 0; pe < PE; pe++)
+                acc[k][pe] = acc[k + 1][pe];
+        for (unsigned pe = 0; pe < PE; pe++)
+            acc[kept_sums - 1][pe] = sums[pe];
 
-        word++;
-        if (sf + 1 < SF) {
-            sf++;
-            continue;
+        if (sf == SF - 1) {
+            out_T y;
+            for (unsigned pe = 0; pe < PE; pe++) {
+                const channel at = {nf, pe, PE};
+                y[pe] = CONFIG_T::epilogue::apply(exact::total(sums[pe]), at);
+            }
+            out.write(y);
         }
-        out_T y;
-        for (unsigned pe = 0; pe < PE; pe++) {
-            const channel at = {nf, pe, PE};
-            y[pe] = CONFIG_T::epilogue::apply(exact::total(acc[pe]), at);
-        }
-        out.write(y);
-        sf = 0;
-        if (nf + 1 < NF) {
-            nf++;
+
+        const bool last_word = sf == SF - 1 && nf == NF - 1;
+        word = last_word ? 0 : word + 1;
+        if (CONFIG_T::inputs_first) {
+            if (nf == NF - 1)
+                sf = sf == SF - 1 ? 0 : sf + 1;
+            nf = nf == NF - 1 ? 0 : nf + 1;
         } else {
-            nf = 0;
-            word = 0;
+            if (sf == SF - 1)
+                nf = nf == NF - 1 ? 0 : nf + 1;
+            sf = sf == SF - 1 ? 0 : sf + 1;
         }
     }
 }

@@ -52,6 +52,9 @@
 // CONFIG-NEXT:   static const unsigned n_vectors = 1;
 // CONFIG-NEXT:   static const unsigned n_in = 4;
 // CONFIG-NEXT:   static const unsigned n_out = 4;
+// CONFIG-NEXT:   static const unsigned n_packed = 3;
+// CONFIG-NEXT:   static const unsigned spacing = 9;
+// CONFIG-NEXT:   static const bool inputs_first = true;
 // CONFIG-NEXT:   static const nnet::storage weight_storage = nnet::storage::lutram;
 // CONFIG-NEXT: };
 
@@ -63,7 +66,7 @@
 // WEIGHTS-NEXT: };
 
 // Output by output, each with all its inputs.
-// VALUES: 1, -1, -1.5, 0, 0.5, -2, 1, 0, 0, -2, 0.5, 1.5, -1, -2, 1.5, 0.5
+// VALUES: 1, 0.5, 0, -1, -1, -2, -2, -2, -1.5, 1, 0.5, 1.5, 0, 0, 1.5, 0.5
 
 builtin.module {
   func.func @main(%0: !dataflow.stream<tensor<4x!fixed.num<s6, 2>>, 4> {calocc.name = "x0", calocc.rounding = #fixed<rounding rnd_conv>, calocc.overflow = #fixed<overflow sat>}) -> (!dataflow.stream<tensor<4x!fixed.num<u5, 2>>, 4> {calocc.name = "y0"}) {
