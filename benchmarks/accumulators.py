@@ -11,7 +11,7 @@ from rich.table import Table
 
 from benchmarks.models import PATHS
 from calocc.compiler.accumulators import Accumulator, accumulators
-from calocc.compiler.design import Compilation, Options
+from calocc.compiler.compilation import Compilation, Options
 
 
 def table(name: str, rows: list[Accumulator]) -> Table:

@@ -22,7 +22,7 @@ from xdsl.rewriter import Rewriter
 from benchmarks.models import MODELS, Model
 from calocc.compiler.calibration.request import Request
 from calocc.compiler.calibration.search import Calibration
-from calocc.compiler.design import Compilation, Options
+from calocc.compiler.compilation import Compilation, Options
 from calocc.compiler.pipeline import NUMERICS, Runner, new_context
 from calocc.compiler.ports import main_function, output_ports
 from calocc.dialects.qnn.quantize import QuantizeOp

@@ -60,7 +60,7 @@ class Tally:
     """Layers of which float32 says little about more than the tests allow."""
     exact: int = 0
     unproved: int = 0
-    """Compiled layers whose report claims no equality with float64, or that hold a softmax."""
+    """Compiled layers whose report claims no equality with float64, or that hold a recipe."""
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list[Failure])
 

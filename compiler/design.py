@@ -1,15 +1,12 @@
-"""The Python API: compile a model, run it, write it, load it again."""
+"""A compiled model: run it, trace it, write it, load it again."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from math import inf
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,46 +15,12 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError, VerifyException
 
-from calocc.compiler.accumulators import accumulators
-from calocc.compiler.calibration.calibrate import Calibrated, calibrate_model
-from calocc.compiler.calibration.errors import BadRequest
-from calocc.compiler.calibration.formats import Criterion
-from calocc.compiler.calibration.request import Request
-from calocc.compiler.calibration.search import execute_all
 from calocc.compiler.data import Inputs, arrays_for, to_mantissas, to_reals
-from calocc.compiler.devices import Device, load_device
 from calocc.compiler.diagnostics import CaloccError
-from calocc.compiler.inputs import (
-    Arrays,
-    calibration_arrays,
-    declare_indices,
-    declare_inputs,
-    has_all_inputs,
-    load_arrays,
-    parse_format,
-    quantize_inputs,
-)
-from calocc.compiler.keras.importer import import_model, module_of
-from calocc.compiler.keras.layers.registry import Overrides
-from calocc.compiler.keras.model import KerasModel
-from calocc.compiler.keras.reader import read_live
-from calocc.compiler.observation import observed_ranges
-from calocc.compiler.pipeline import (
-    DATAFLOW,
-    PREPARE,
-    SIMPLIFY,
-    Runner,
-    Watch,
-    new_context,
-    to_fixed,
-)
+from calocc.compiler.pipeline import new_context
 from calocc.compiler.ports import Port, input_ports, output_ports
-from calocc.compiler.report import Json, design_report, exactness
-from calocc.compiler.roundings import BadRounding, Rounds, choices, compared_row
-from calocc.compiler.settings import Settings, parse_settings
+from calocc.compiler.report import Json
 from calocc.dialects.fixed.blob import BlobAttr
-from calocc.dialects.fixed.format import Format
-from calocc.passes.balance import Balance
 from calocc.runtime.layers import LayerTrace, trace
 
 if TYPE_CHECKING:
@@ -65,52 +28,6 @@ if TYPE_CHECKING:
     from calocc.runtime.native.plan import Plan
 
 Prediction = NDArray[np.float64] | list[NDArray[np.float64]]
-
-STAGES = ("qnn", "fixed", "dataflow")
-COMPARED_EVENTS = 256
-"""Events on which roundings are compared."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user can ask for; the defaults are those of the command line."""
-
-    opt_level: int = 2
-    target: str = "alveo-u50"
-    clock_mhz: float = 250.0
-    inputs: Mapping[str, str | Format] = field(default_factory=dict[str, str | Format])
-    calibrate: str | Path | Arrays | None = None
-    settings: tuple[str, ...] = ()
-    weights: Path | None = None
-    """The weights of a model that is given as a JSON architecture."""
-    request: Request = field(default_factory=Request)
-    """What calibration has to reach where the model has real numbers."""
-    max_error: float | None = None
-    """How far outputs may be from the model, certified; None for no further than need be."""
-    exact_argmax: bool = False
-    """Whether the greatest operand of a softmax must have the greatest result, and no other."""
-    rounds: Rounds = field(default_factory=Rounds)
-    compare_rounding: bool = False
-    """Whether the report shows what each choice of rounding does, on the calibration data."""
-
-
-@dataclass(eq=False)
-class NoSuchLevel(CaloccError):
-    """An optimisation level that does not exist."""
-
-    level: int
-
-    @property
-    def where(self) -> str:
-        return "opt_level"
-
-    @property
-    def what(self) -> str:
-        return f"there is no level {self.level}"
-
-    @property
-    def hint(self) -> str:
-        return f"choose one of {', '.join(map(str, DATAFLOW))}"
 
 
 @dataclass(eq=False)
@@ -254,212 +171,6 @@ def as_prediction(ports: tuple[Port, ...], mantissas: list[NDArray[np.int64]]) -
     """The values of a design's outputs: an array for one output, a list for several."""
     values = [to_reals(p, m) for p, m in zip(ports, mantissas, strict=True)]
     return values[0] if len(values) == 1 else values
-
-
-def compile(
-    model: str | Path | object,
-    opt_level: int = 2,
-    target: str = "alveo-u50",
-    clock_mhz: float = 250.0,
-    inputs: Mapping[str, str | Format] | None = None,
-    calibrate: str | Path | Arrays | None = None,
-    settings: tuple[str, ...] = (),
-    weights: str | Path | None = None,
-    accuracy: float | None = None,
-    weights_bits: int | None = None,
-    activations_bits: int | None = None,
-    criterion: str = Criterion.SQUARE,
-    max_error: float | None = None,
-    exact_argmax: bool = False,
-    rounding: str | None = None,
-    compare_rounding: bool = False,
-) -> Design:
-    """Compile a Keras model: a `.h5` or `.keras` file, a JSON architecture with a file of
-    `weights`, or a model of tf_keras or QKeras in memory.
-
-    `inputs` declares formats of inputs (`{"image": "fixed<16,6>"}`) that the model does not
-    quantize itself, `calibrate` finds them from data (a `.npz` path or arrays by input name),
-    `settings` are `layer.key=value` as on the command line. Of a model that computes with real
-    numbers, calibration also finds the bits of weights and activations with which the relative
-    error of each output (root mean square) stays below `accuracy`, 0.01 if nothing is given;
-    `criterion` (range, percentile or mse) chooses formats.
-
-    `max_error` allows fewer bits as long as no output can be further than that from the model, for
-    any input; `exact_argmax` lets the greatest operand of a softmax alone have the greatest result,
-    or refuses. `rounding` lets activations round and overflow otherwise (`"truncate,wrap"`);
-    `compare_rounding` reports what each choice does to the calibration data and to the design.
-    Raises CaloccError.
-    """
-    file = None if weights is None else Path(weights)
-    request = Request.of(accuracy, weights_bits, activations_bits, criterion)
-    options = Options(
-        *(opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file, request),
-        *(max_error, exact_argmax, Rounds.parse(rounding), compare_rounding),
-    )
-    if isinstance(model, str | Path):
-        return Compilation(Path(model), options).design()
-    read = read_live(model, file)
-    return Compilation(Path(read.name), options, model=read).design()
-
-
-def _in_silence(text: str) -> None:
-    """Progress that no one wants to see."""
-
-
-@dataclass
-class Compilation:
-    """One run of the compiler, stage by stage."""
-
-    path: Path
-    options: Options
-    watch: Watch | None = None
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-    model: KerasModel | None = None
-    """A model that has been read already; `path` is then its name."""
-    progress: Callable[[str], None] = field(default=_in_silence)
-    """Told what calibration has found so far."""
-    _layers: Layers | None = None
-    _exactness: list[Json] = field(default_factory=list[Json])
-    _accumulators: list[Json] = field(default_factory=list[Json])
-    _ranges: list[Json] = field(default_factory=list[Json])
-    _calibrated: Calibrated | None = None
-    _ready: ModuleOp | None = None
-    """The module on reals with all formats."""
-    _events: list[NDArray[np.float64]] = field(default_factory=list[NDArray[np.float64]])
-    """Calibration data that tell roundings apart."""
-
-    def stage(self, name: str) -> ModuleOp:
-        """The module at the end of one of `STAGES`."""
-        if self.options.opt_level not in DATAFLOW:
-            raise NoSuchLevel(self.options.opt_level)
-        most = self.options.max_error
-        if most is not None and not 0 <= most < inf:
-            raise BadRequest("max-error", f"{most:g} is not a difference of 0 or more")
-        module = self._calibrate(self._import())
-        return module if name == "qnn" else self._lower(module, name)
-
-    @cached_property
-    def _settings(self) -> Settings:
-        return parse_settings(self.options.settings, self.options.opt_level)
-
-    def _lower(self, module: ModuleOp, name: str) -> ModuleOp:
-        """From reals to integers, and to a network of processes if asked for."""
-        runner = Runner(new_context(), self.seconds, self.watch)
-        if self.options.rounds.given:
-            runner.run(module, self.options.rounds.spec())
-        runner.run(module, PREPARE)
-        reals = self._calibrated.calibration.module if self._calibrated else module.clone()
-        runner.run(module, to_fixed(self.options.max_error, self.options.exact_argmax))
-        self._layers = Layers(reals, module.clone())
-        self._exactness = exactness(module)
-        self._accumulators = [row.row() for row in accumulators(module)]
-        runner.run(module, SIMPLIFY[self.options.opt_level])
-        if name == "fixed":
-            return module
-        balance = Balance(target=self.options.target, pins=self._settings.pins).spec()
-        runner.run(module, DATAFLOW[self.options.opt_level].format(balance=balance))
-        return module
-
-    def design(self) -> Design:
-        """The finished design and its report."""
-        device = load_device(self.options.target)
-        started = perf_counter()
-        design = self._reported(self.stage("dataflow"), device)
-        while (calibrated := self._calibrated) is not None:
-            design.report["calibration"] = calibrated.measured(design.predict)
-            if calibrated.is_accurate:
-                break
-            design = self._reported(self._lower(calibrated.refined(), "dataflow"), device)
-        if self.options.compare_rounding:
-            design.report["roundings"] = self._roundings(device)
-        self.seconds["total"] = perf_counter() - started
-        return design
-
-    def _roundings(self, device: Device) -> list[Json]:
-        """What each choice of rounding does to the calibration data and to the design."""
-        module = self._calibrated.module if self._calibrated else self._ready
-        assert module is not None
-        exact: list[NDArray[np.float64]] = []
-        rows: list[Json] = []
-        for rounds in choices():  # the model's own way comes first
-            self.progress(f"rounding: {rounds}")
-            options = replace(self.options, rounds=rounds, compare_rounding=False)
-            other = Compilation(self.path, options, _calibrated=self._calibrated)
-            design = other._reported(other._lower(module.clone(), "dataflow"), device)
-            if not exact and design.layers is not None:
-                exact = execute_all(design.layers.reals, self._events)
-            rows.append(compared_row(rounds, design.report, design.predict(self._events), exact))
-        return rows
-
-    def _reported(self, module: ModuleOp, device: Device) -> Design:
-        """A design with what is known about it."""
-        options = self.options
-        facts = design_report(module, device, options.clock_mhz)
-        head = {
-            "model": self.path.name,
-            "target": options.target,
-            "part": device.part,
-            "clock_mhz": options.clock_mhz,
-            "opt_level": options.opt_level,
-        }
-        known: Json = {
-            "exactness": self._exactness,
-            "accumulators": self._accumulators,
-            "ranges": self._ranges,
-            "rounding": str(options.rounds),
-            "roundings": [],
-            "calibration": None,
-        }
-        report = {**head, **facts, **known, "seconds": self.seconds}
-        return Design(identifier(self.path.stem), module, report, self._layers)
-
-    def _import(self) -> ModuleOp:
-        """The model on reals, with the formats that the user gives by hand."""
-        started = perf_counter()
-        overrides = Overrides(self._settings.formats)
-        if self.model is None:
-            module = import_model(self.path, overrides, self.options.weights)
-        else:
-            module = module_of(self.model, overrides)
-        declared = {
-            name: parse_format(f"option --input {name}", f) if isinstance(f, str) else f
-            for name, f in self.options.inputs.items()
-        }
-        declare_inputs(module, declared)
-        declare_indices(module)
-        self.seconds["import"] = perf_counter() - started
-        return module
-
-    def _calibrate(self, module: ModuleOp) -> ModuleOp:
-        """Formats from data, where there are data; the ranges that quantizers meet."""
-        options = self.options
-        if options.calibrate is None:
-            options.request.require_nothing()
-            if options.compare_rounding:
-                raise BadRounding("compare-rounding", "there are no data: it goes with --calibrate")
-            return module
-        started = perf_counter()
-        data, source = options.calibrate, "calibration data"
-        if isinstance(data, str | Path):
-            data, source = load_arrays(Path(data)), str(data)
-        self._calibrated = calibrate_model(module, data, source, options.request, self.progress)
-        if self._calibrated is not None:
-            module = self._calibrated.module
-        else:
-            quantize_inputs(module, data, source)
-        if options.compare_rounding or has_all_inputs(module, data):
-            arrays = calibration_arrays(module, data, source)
-            self._ranges = observed_ranges(module, arrays)
-            self._ready = module.clone()
-            self._events = [a[:COMPARED_EVENTS] for a in arrays]
-        self.seconds["calibrate"] = perf_counter() - started
-        return module
-
-
-def identifier(text: str) -> str:
-    """A C identifier made of a file's stem."""
-    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in text)
-    return name if name[:1].isalpha() else f"model_{name}"
 
 
 def load(directory: str | Path) -> Design:

@@ -18,7 +18,7 @@ from xdsl.passes import ModulePass
 from calocc.codegen.vitis.project import expect_writable
 from calocc.compiler.calibration.formats import Criterion
 from calocc.compiler.calibration.request import Request
-from calocc.compiler.design import STAGES, Compilation, Options
+from calocc.compiler.compilation import STAGES, Compilation, Options
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadFormat
 from calocc.compiler.roundings import Rounds

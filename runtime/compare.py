@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 
-from calocc.compiler.design import Compilation, Design, Options
+from calocc.compiler.compilation import Compilation, Options
+from calocc.compiler.design import Design
 from calocc.compiler.ports import Port, main_function
 from calocc.dialects.qnn.op import Array
 from calocc.dialects.qnn.quantize import QuantizeOp

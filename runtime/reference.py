@@ -107,9 +107,9 @@ def reference_modules() -> ReferenceModules:
     """
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # The oneDNN of TensorFlow 2.20 reads wrong rows where a convolution of one channel with the
-    # strides (1, 2) has results of width 1.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    # Kernels for AVX-512 of the oneDNN in TensorFlow 2.20 return wrong rows where a convolution of
+    # one channel moves by one row and several columns and has results of width 1.
+    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
     try:
         tensorflow: Any = importlib.import_module("tensorflow")
         tensorflow.get_logger().setLevel("ERROR")

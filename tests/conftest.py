@@ -12,7 +12,7 @@ from hypothesis import settings
 sys.path.insert(0, str(Path(__file__).parent))
 
 # Before any test imports TensorFlow; see calocc.runtime.reference.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 
 # The same cases on every machine; `--hypothesis-profile=explore` draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None)

@@ -9,36 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import IntegerAttr, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Operation, SSAValue
+from xdsl.ir import Operation, SSAValue
 
-from calocc.compiler.ports import (
-    Port,
-)
+from calocc.compiler.ports import Port
 from calocc.compiler.rules import Rules
 from calocc.dialects.fixed.arithmetic import to_real
-from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
-from calocc.dialects.fixed.types import MAX_WIDTH
-from calocc.dialects.qnn.constant import ConstantOp
-from calocc.dialects.qnn.elementwise import (
-    ElementwiseOp,
-    ExactElementwiseOp,
-    GateOp,
-    MultiplyOp,
-)
+from calocc.dialects.qnn.elementwise import ExactElementwiseOp, MultiplyOp
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, shape_of
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.step import LookupOp, ThresholdOp
 from calocc.passes.lowering.chain import Chain, Stage
-from calocc.passes.lowering.chain_deviation import of_cast, of_chain
-from calocc.passes.lowering.constants import (
-    FLOAT32_BITS,
-    FixedConstant,
-    exact_constant,
-    exact_width,
-)
-from calocc.passes.lowering.deviation import EXACT, UNKNOWN, Operand, through
+from calocc.passes.lowering.chain_deviation import of_chain
+from calocc.passes.lowering.constants import FLOAT32_BITS, FixedConstant
+from calocc.passes.lowering.deviation import EXACT
 from calocc.passes.lowering.errors import (
     DataDependent,
     InputWithoutFormat,
@@ -46,9 +31,9 @@ from calocc.passes.lowering.errors import (
     NoCommonGrid,
     TooManySteps,
     TooWide,
-    UnquantizedConstant,
 )
 from calocc.passes.lowering.proof import Columns, Fit, Oriented, Proof, fit, prove
+from calocc.passes.lowering.rebuild import Rebuild
 from calocc.passes.lowering.words import function_name, readers, why_no_format
 
 Mantissas = NDArray[np.int64]
@@ -59,19 +44,14 @@ LARGEST_TABLE = 1 << 16
 
 
 @dataclass
-class Lowering:
-    """Rebuilds one function, op by op, on fixed-point numbers."""
+class Lowering(Rebuild):
+    """Rebuilds one function, op by op: exact layers as they are, real ones in chains."""
 
     function: FuncOp
     coarse: Mapping[str, int] = field(default_factory=dict[str, int])
     """By how many steps a layer may be coarser than exactness asks for; see `budget`."""
     exact_argmax: bool = False
     """Whether the greatest operand of a softmax must have the greatest result, and no other."""
-    block: Block = field(default_factory=Block)
-    values: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
-    bounds: dict[SSAValue, Interval] = field(default_factory=dict[SSAValue, Interval])
-    deviations: dict[SSAValue, Reals] = field(default_factory=dict[SSAValue, Reals])
-    """How far new values are from the reals of the model at most; see `deviation`."""
     done: set[Operation] = field(default_factory=set[Operation])
     adjustable: list[str] = field(default_factory=list[str])
     """Layers with constants that may be coarser, in order."""
@@ -126,51 +106,6 @@ class Lowering:
             else:
                 self.chain(op)
 
-    # Constants are lowered where they are used, since the use decides how.
-
-    def is_constant(self, value: SSAValue) -> bool:
-        """Whether a value of the real function is a constant, perhaps quantized."""
-        owner = value.owner
-        if isinstance(owner, QuantizeOp):
-            return self.is_constant(owner.x)
-        return isinstance(owner, ConstantOp)
-
-    def constant_values(self, value: SSAValue) -> Reals:
-        """The reals that a constant value holds."""
-        owner = value.owner
-        if isinstance(owner, QuantizeOp):
-            return owner.evaluate_real(self.constant_values(owner.x))
-        assert isinstance(owner, ConstantOp)
-        return owner.evaluate_real()
-
-    def operand(self, value: SSAValue) -> SSAValue:
-        """The fixed-point value for an operand; constants become exact constants."""
-        if value in self.values:
-            return self.values[value]
-        owner = value.owner
-        assert isinstance(owner, QnnOp)
-        reals = self.constant_values(value)
-        if (width := exact_width(reals)) > FLOAT32_BITS:
-            layer, quantizer = _consumer(value), _quantizer_of(owner)
-            raise UnquantizedConstant(layer, width, quantizer, FLOAT32_BITS)
-        constant = exact_constant(reals)
-        self.values[value] = self.constant(constant, owner.layer_name, self.lost(owner))
-        return self.values[value]
-
-    def lost(self, owner: QnnOp) -> Reals:
-        """How far a constant is from that of the model."""
-        if isinstance(owner, QuantizeOp) and owner.inserted is not None:
-            exact = self.constant_values(owner.x)
-            return np.abs(owner.evaluate_real(exact) - exact)
-        if isinstance(owner, ConstantOp) and owner.deviation is not None:
-            return owner.deviation.numpy()
-        return EXACT
-
-    def constant(self, constant: FixedConstant, layer: str, deviation: Reals = EXACT) -> SSAValue:
-        """Add a constant."""
-        op = ConstantOp.fixed(constant.mantissas, constant.format, layer)
-        return self.add(op, Interval.constant(constant.mantissas, constant.frac), deviation)
-
     def rounded(self, stage: Stage, constants: Sequence[FixedConstant]) -> list[SSAValue]:
         """Add the constants of a stage, which may differ from its reals."""
         pairs = zip(constants, stage.constants, strict=True)
@@ -178,76 +113,6 @@ class Lowering:
             self.constant(c, stage.op.layer_name, np.abs(to_real(c.mantissas, c.frac) - real))
             for c, real in pairs
         ]
-
-    def add(self, op: QnnOp, bounds: Interval, deviation: Reals = UNKNOWN) -> SSAValue:
-        """Append an op whose results lie in `bounds` and deviate by no more than `deviation`."""
-        self.block.add_op(op)
-        self.bounds[op.result] = bounds.compact()
-        self.deviations[op.result] = deviation
-        return op.result
-
-    # Exact ops.
-
-    def is_exact(self, op: QnnOp) -> bool:
-        """Whether all constants have few bits and the op loses none but by a plain cast."""
-        if isinstance(op, QuantizeOp):
-            assert op.quantizer is not None
-            return op.quantizer.quantizer.rule is not None
-        if isinstance(op, FunctionOp):
-            return False
-        if not isinstance(op, ElementwiseOp):
-            return True
-        constants = [o for o in op.operands if self.is_constant(o)]
-        widths = [exact_width(self.constant_values(c)) for c in constants]
-        # A gate multiplies its threshold with its slope.
-        widest = sum(widths) if isinstance(op, GateOp) else max(widths, default=0)
-        return widest <= FLOAT32_BITS
-
-    def exact(self, op: QnnOp) -> None:
-        """Lower one op on exact operands."""
-        if isinstance(op, QuantizeOp):
-            self.values[op.result] = self.cast(op, self.operand(op.x))
-        else:
-            operands = [self.operand(o) for o in op.operands]
-            self.values[op.result] = self.apply(op, operands)
-
-    def apply(self, op: QnnOp, operands: Sequence[SSAValue]) -> SSAValue:
-        """The op on fixed-point operands, in the format that its interval needs."""
-        try:
-            bounds = op.interval(*(self.bounds[o] for o in operands))
-        except OverflowError:
-            raise TooWide(op.layer_name) from None
-        format = format_of(operands[0]) if op.keeps_format else bounds.format()
-        if format.width > MAX_WIDTH:
-            raise TooWide(op.layer_name)
-        new = type(op).create(
-            operands=operands,
-            result_types=[fixed_tensor(shape_of(op.result), format)],
-            properties=dict(op.properties),
-        )
-        new.results[0].name_hint = op.result.name_hint
-        known = [Operand.of(self.bounds[o], self.deviations[o]) for o in operands]
-        return self.add(new, bounds, through(op, known))
-
-    def cast(self, op: QuantizeOp, x: SSAValue) -> SSAValue:
-        """A plain quantizer as a cast; nothing where it would change no value."""
-        assert op.quantizer is not None
-        quantizer = op.quantizer.quantizer
-        assert quantizer.format is not None
-        assert quantizer.rule is not None
-        deviation = of_cast(op, self.bounds[x], self.deviations[x])
-        if format_of(x) == quantizer.format and self.unchanged(x, quantizer.rule):
-            self.deviations[x] = np.maximum(self.deviations[x], deviation)
-            return x
-        new = QuantizeOp.fixed(x, quantizer.format, *quantizer.rule, layer=op.layer_name)
-        new.result.name_hint = op.result.name_hint
-        return self.add(new, self.bounds[x].quantize(quantizer.format, *quantizer.rule), deviation)
-
-    def unchanged(self, x: SSAValue, rule: tuple[Rounding, Overflow]) -> bool:
-        """Whether a cast of `x` to its own format changes no value (a symmetric one may)."""
-        bounds = self.bounds[x]
-        cast = bounds.quantize(format_of(x), *rule)
-        return np.array_equal(cast.lo, bounds.lo) and np.array_equal(cast.hi, bounds.hi)
 
     # Chains of real functions.
 
@@ -389,16 +254,6 @@ def _few_thresholds(proof: Oriented) -> bool:
 def _per_channel(constants: Sequence[Reals]) -> bool:
     """Whether each constant is one value, or one for each channel."""
     return all(c.size in (1, *c.shape[-1:]) for c in constants)
-
-
-def _consumer(value: SSAValue) -> str:
-    user = next(iter(value.uses)).operation
-    return user.layer_name if isinstance(user, QnnOp) else user.name
-
-
-def _quantizer_of(owner: QnnOp) -> str | None:
-    quantizer = owner.quantizer if isinstance(owner, QuantizeOp) else None
-    return None if quantizer is None else str(quantizer.quantizer)
 
 
 def _noted(result: SSAValue, columns: Columns) -> SSAValue:

@@ -6,9 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from calocc.compiler.design import Design, compile, load
+    from calocc.compiler.compilation import compile
+    from calocc.compiler.design import Design, load
     from calocc.compiler.diagnostics import CaloccError
 
+_PLACES = {
+    "CaloccError": "diagnostics",
+    "Design": "design",
+    "compile": "compilation",
+    "load": "design",
+}
 __all__ = ["CaloccError", "Design", "compile", "load"]
 
 
@@ -16,5 +23,4 @@ def __getattr__(name: str) -> Any:
     """Import the API when it is first used, so that parts of the package load alone."""
     if name not in __all__:
         raise AttributeError(f"module 'calocc' has no attribute {name!r}")
-    place = "diagnostics" if name == "CaloccError" else "design"
-    return getattr(import_module(f"calocc.compiler.{place}"), name)
+    return getattr(import_module(f"calocc.compiler.{_PLACES[name]}"), name)

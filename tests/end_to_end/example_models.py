@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 
-from calocc.compiler.design import Compilation, Design, Options
+from calocc.compiler.compilation import Compilation, Options
+from calocc.compiler.design import Design
 from calocc.compiler.ports import Port
 
 Reals = NDArray[np.float64]

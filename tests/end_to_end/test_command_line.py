@@ -17,7 +17,7 @@ import pytest
 from xdsl.parser import Parser
 
 import calocc
-from calocc.compiler.design import Compilation
+from calocc.compiler.compilation import Compilation
 from calocc.compiler.main import main
 from calocc.compiler.pipeline import new_context
 from calocc.compiler.run_main import main as run_main

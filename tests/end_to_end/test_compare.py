@@ -12,7 +12,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region
 
-from calocc.compiler.design import Compilation, Options
+from calocc.compiler.compilation import Compilation, Options
 from calocc.compiler.ports import Port
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.constant import ConstantOp

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from example_models import EXAMPLES, Reals, constant_events, drawn_events
 
+from calocc.compiler.compilation import Compilation, Options
 from calocc.compiler.data import to_mantissas, to_reals
-from calocc.compiler.design import Compilation, Design, Options
+from calocc.compiler.design import Design
 from calocc.runtime.compare import Comparison, against_keras
 from calocc.runtime.emulator import execute
 

@@ -23,8 +23,9 @@ from example_models import ALL, JETS, LEVELS, Example, Reals, design_of, events_
 from xdsl.parser import Parser
 
 import calocc
+from calocc.compiler.compilation import STAGES
 from calocc.compiler.data import BadInput, to_mantissas, to_reals
-from calocc.compiler.design import STAGES, Design, Prediction
+from calocc.compiler.design import Design, Prediction
 from calocc.compiler.pipeline import Runner, new_context
 from calocc.compiler.text import module_text
 from calocc.passes.lowering.softmax import EXP_BITS, SOFTMAX_FRAC, SOFTMAX_OUT

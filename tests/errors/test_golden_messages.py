@@ -18,8 +18,9 @@ from calocc.codegen.vitis.project import CannotWrite, OccupiedDirectory
 from calocc.codegen.vitis.target import NoSuchFile
 from calocc.compiler.calibration.bits import Bits
 from calocc.compiler.calibration.errors import AccuracyNotReached, BadRequest
+from calocc.compiler.compilation import NoSuchLevel
 from calocc.compiler.data import BadInput
-from calocc.compiler.design import NoSuchLevel, NotADesign, NotTraceable
+from calocc.compiler.design import NotADesign, NotTraceable
 from calocc.compiler.devices import UnknownDevice
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput

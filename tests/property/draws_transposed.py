@@ -33,7 +33,7 @@ def _window(draw: st.DrawFn, rank: int, paddable: bool) -> dict[str, Any]:
     window: dict[str, Any] = {"padding": "same" if same else "valid", "kernel_size": taps}
     if padded:
         return {**window, "strides": strides, "output_padding": extra}
-    if rank == 2 and draw(st.booleans()):  # TensorFlow runs no dilated rows without oneDNN
+    if draw(st.booleans()):
         return {**window, "dilation_rate": size(draw, 3)}
     return {**window, "strides": strides}
 

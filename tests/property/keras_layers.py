@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # see calocc.runtime.reference
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")  # see calocc.runtime.reference
 qkeras: Any = importlib.import_module("qkeras")
 keras: Any = importlib.import_module("tf_keras")
 tf: Any = importlib.import_module("tensorflow")

@@ -81,24 +81,3 @@ def test_every_stage_gives_the_bits_of_the_reals(name: str, tmp_path: Path) -> N
         assert np.array_equal(design.predict(x), real)
         if level in (0, 2):
             assert np.array_equal(design.csim().predict(x), real)
-
-
-@pytest.mark.parametrize("padding", ["same", "valid"])
-def test_a_dilated_row_is_one_with_zeros_between_its_taps(padding: str, tmp_path: Path) -> None:
-    """Keras runs the row of wider taps: TensorFlow has no dilated ones without oneDNN."""
-    model = built(ROW, row(kernel_size=3, dilation_rate=2, padding=padding))
-    wide = built(ROW, row(kernel_size=5, padding=padding))
-    for layer, dilated in zip(wide.layers, model.layers, strict=True):
-        layer.set_weights([_between(w) if w.ndim == 3 else w for w in dilated.get_weights()])
-    x = (np.random.default_rng(7).integers(-40, 40, (10, *ROW)) / 8).astype("f4")
-    design = calocc.compile(save(model, tmp_path / "m.h5"), settings=SET)
-    reference = calocc.compile(save(wide, tmp_path / "w.h5"), settings=SET)
-    check_against_keras(wide, {"x": x})
-    assert np.array_equal(design.predict(x), reference.predict(x))
-
-
-def _between(kernel: Any) -> Any:
-    """The kernel (taps, ...) with a zero between two taps."""
-    wide = np.zeros((2 * len(kernel) - 1, *kernel.shape[1:]), kernel.dtype)
-    wide[::2] = kernel
-    return wide

@@ -23,7 +23,7 @@ from keras_layers import DRAWS, branches
 from xdsl.dialects.builtin import ModuleOp
 
 from calocc import compile
-from calocc.compiler.design import Compilation, Options
+from calocc.compiler.compilation import Compilation, Options
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.errors import Keras1Config, NotAModel, WeightsGivenTwice
 from calocc.compiler.keras.importer import import_model, module_of
