@@ -13,14 +13,6 @@ template <unsigned factor> struct stretch {
     static const unsigned head = factor / 2; // outputs that the first gap does not have
 };
 
-// Bits of a number.
-template <unsigned n> struct bits_of {
-    static const unsigned value = 1 + bits_of<n / 2>::value;
-};
-template <> struct bits_of<0> {
-    static const unsigned value = 0;
-};
-
 // lower * (unit - share) + upper * share, with one multiplier.
 template <unsigned unit, class result_T, class T>
 result_T between(const T &lower, const T &upper, unsigned share) {
