@@ -31,7 +31,7 @@ from calocc.runtime.attack import Attack
 
 WEIGHTS_BITS, ACTIVATIONS_BITS = 8, 10
 CALIBRATION_EVENTS = 256
-SHARE = {"jets": 1.0, "digits": 0.1, "deepcalo": 0.002}
+SHARE = {"jets": 1.0, "digits": 0.02, "deepcalo": 0.0002}
 """What part of the events each model sees: a larger one takes longer."""
 
 
