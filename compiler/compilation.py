@@ -78,6 +78,10 @@ class Options:
     rounds: Rounds = field(default_factory=Rounds)
     compare_rounding: bool = False
     """Whether the report shows what each choice of rounding does, on the calibration data."""
+    optimize: str = "latency"
+    """What foldings are chosen for: `latency` or `throughput`."""
+    budget: float = 0.8
+    """The fraction of each of the device's resources that a design may use."""
 
 
 @dataclass(eq=False)
@@ -122,6 +126,8 @@ def compile(
     exact_argmax: bool = False,
     rounding: str | None = None,
     compare_rounding: bool = False,
+    optimize: str = "latency",
+    budget: float = 0.8,
 ) -> Design:
     """Compile a Keras model: a `.h5` or `.keras` file, a JSON architecture with a file of
     `weights`, or a model of tf_keras or QKeras in memory.
@@ -137,13 +143,14 @@ def compile(
     any input; `exact_argmax` lets the greatest operand of a softmax alone have the greatest result,
     or refuses. `rounding` lets activations round and overflow otherwise (`"truncate,wrap"`);
     `compare_rounding` reports what each choice does to the calibration data and to the design.
-    Raises CaloccError.
+    Foldings are chosen for the least `latency` or the greatest `throughput` (`optimize`) within a
+    `budget`, a fraction of the device. Raises CaloccError.
     """
     file = None if weights is None else Path(weights)
     request = Request.of(accuracy, weights_bits, activations_bits, criterion)
     options = Options(
         *(opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file, request),
-        *(max_error, exact_argmax, Rounds.parse(rounding), compare_rounding),
+        *(max_error, exact_argmax, Rounds.parse(rounding), compare_rounding, optimize, budget),
     )
     if isinstance(model, str | Path):
         return Compilation(Path(model), options).design()
@@ -205,7 +212,10 @@ class Compilation:
         runner.run(module, SIMPLIFY[self.options.opt_level])
         if name == "fixed":
             return module
-        balance = Balance(target=self.options.target, pins=self._settings.pins).spec()
+        options = self.options
+        balance = Balance(
+            options.target, options.budget, options.optimize, pins=self._settings.pins
+        ).spec()
         runner.run(module, DATAFLOW[self.options.opt_level].format(balance=balance))
         return module
 

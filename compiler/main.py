@@ -24,6 +24,7 @@ from calocc.compiler.inputs import BadFormat
 from calocc.compiler.roundings import Rounds
 from calocc.compiler.summary import print_summary
 from calocc.compiler.text import module_text
+from calocc.passes.balance import GOALS
 
 DESCRIPTION = """\
 Compile a QKeras network to a bit-exact streaming FPGA design: Vitis HLS kernels in an
@@ -45,6 +46,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("-o", dest="output", metavar="DIR", type=Path, help="default: ./<model stem>_calocc")
     add("--target", metavar="NAME", default="alveo-u50", help="device (default %(default)s)")
     add("--clock", metavar="MHZ", type=_megahertz, default=250.0, help="default %(default)g")
+    add("--optimize", choices=GOALS, default=GOALS[0],
+        help="what -O2 chooses foldings for (default %(default)s)")  # fmt: skip
+    add("--budget", metavar="FRACTION", type=_fraction, default=0.8,
+        help="of the device that a design may use (default %(default)g)")  # fmt: skip
     add("--input", metavar="NAME=FORMAT", action="append", default=[], type=_assignment,
         help="format of an input: NAME=fixed<W,I> or NAME=ufixed<W,I>")  # fmt: skip
     add(
@@ -87,6 +92,16 @@ def _megahertz(text: str) -> float:
     return value
 
 
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a fraction above 0, up to 1")
+    return value
+
+
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -118,6 +133,8 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.exact_argmax,
         Rounds.parse(arguments.rounding),
         arguments.compare_rounding,
+        arguments.optimize,
+        arguments.budget,
     )
     watch = _show_ir if arguments.print_ir_after_all else None
     compilation = Compilation(arguments.model, options, watch)

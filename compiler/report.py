@@ -28,7 +28,7 @@ def design_report(module: ModuleOp, device: Device, clock_mhz: float) -> Json:
     """Time, resources, ports and processes of a dataflow module."""
     function = main_function(module)
     timing = simulate(network_of(function))
-    used = _total(function)
+    used = total_resources(function)
     return {
         "latency_cycles": timing.latency_cycles,
         "latency_us": timing.latency_cycles / clock_mhz,
@@ -64,7 +64,8 @@ def _integer(value: Attribute) -> int | None:
     return cast(IntegerAttr, value).value.data if isinstance(value, IntegerAttr) else None
 
 
-def _total(function: FuncOp) -> Resources:
+def total_resources(function: FuncOp) -> Resources:
+    """What all processes occupy, and the FIFOs whose depths are known."""
     total = Resources()
     for process in processes_of(function):
         total = total + process.resources()

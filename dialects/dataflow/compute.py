@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from functools import cache
 from math import prod
 
+from xdsl.dialects.builtin import UnitAttr
 from xdsl.ir import Region, SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
+    opt_prop_def,
     prop_def,
     region_def,
     result_def,
@@ -186,10 +188,12 @@ class WeightedOp(ProcessOp, ABC):
 class MatvecOp(WeightedOp):
     """Vectors (..., N) times constant weights (N, M), then the epilogue on each sum.
 
-    The operand's lanes are the SIMD of the folding, the result's its PE.
+    The operand's lanes are the SIMD of the folding, the result's its PE. Multipliers are DSP
+    slices, or with `in_logic` made of LUTs.
     """
 
     name = "dataflow.matvec"
+    in_logic = opt_prop_def(UnitAttr)
 
     def fits(self) -> bool:
         """Weights are (N, M)."""
@@ -211,7 +215,7 @@ class MatvecOp(WeightedOp):
 
     @property
     def packing(self) -> Packing:
-        """How the products of neighbouring outputs share multipliers."""
+        """How the products of neighbouring outputs share multipliers in DSP slices."""
         data = stream_of(self.x).format
         return packing(extremes(self.weights), (data.min_mantissa, data.max_mantissa))
 
@@ -236,35 +240,54 @@ class MatvecOp(WeightedOp):
         sums = self.result.type.beats if self.inputs_first else 1
         return max(sums, super().registers())
 
+    def foldings(self) -> Sequence[tuple[int, int]]:
+        """All (simd, pe) with which beats are not too wide, ascending."""
+        n, m = self.weights.shape
+        high = [d for d in divisors(m) if d <= most_lanes(self.result.type)]
+        wide = [d for d in divisors(n) if d <= most_lanes(stream_of(self.x))]
+        return [(simd, pe) for simd in wide for pe in high]
+
+    def cycles(self, simd: int, pe: int) -> int:
+        """Iterations per event with this folding."""
+        n, m = self.weights.shape
+        return self.positions * (n // simd) * (m // pe)
+
+    def multipliers(self, simd: int, pe: int, in_logic: bool = False) -> int:
+        """Multipliers of this folding."""
+        return simd * (pe if in_logic else -(-pe // self.packing.count))
+
     def fold(self, offered: tuple[int, ...], target: int) -> Folding:
         """The fewest multipliers that are fast enough, then the lanes offered, then least PE."""
-        (n, m), positions, packed = self.weights.shape, self.positions, self.packing.count
-        wide = [d for d in divisors(n) if d <= most_lanes(stream_of(self.x))]
-        high = [d for d in divisors(m) if d <= most_lanes(self.result.type)]
+        foldings, packed = self.foldings(), 1 if self.in_logic else self.packing.count
+        cycles = self.cycles(1, 1)
         choices = [
             (simd * -(-pe // packed), simd != offered[0], pe, simd)
-            for simd in wide
-            for pe in high
-            if positions * (n // simd) * (m // pe) <= target
+            for simd, pe in foldings
+            if cycles <= target * simd * pe
         ]
-        _, _, pe, simd = min(choices, default=(0, False, high[-1], wide[-1]))
+        widest = foldings[-1]
+        _, _, pe, simd = min(choices, default=(0, False, widest[1], widest[0]))
         return Folding((simd,), (pe,))
 
     def resources(self) -> Resources:
         """Multipliers, weight memories, accumulators and the epilogue."""
+        return self.cost(self.simd, self.pe, self.in_logic is not None)
+
+    def cost(self, simd: int, pe: int, in_logic: bool) -> Resources:
+        """What a folding occupies."""
         n, m = self.weights.shape
         core = resources.matvec(
-            pe=self.pe,
-            simd=self.simd,
-            depth=(n // self.simd) * (m // self.pe),
-            words=n // self.simd,
+            pe=pe,
+            simd=simd,
+            depth=(n // simd) * (m // pe),
+            words=n // simd,
             weight_width=signed_width(self.weight_type.format),
             data_width=signed_width(stream_of(self.x).format),
             acc_width=self.accumulator.width,
-            packing=self.packing,
+            packing=None if in_logic else self.packing,
             kept_sums=m if self.inputs_first else 0,
         )
-        return core + epilogue_resources(self.epilogue, self.pe)
+        return core + epilogue_resources(self.epilogue, pe)
 
 
 @irdl_op_definition

@@ -97,12 +97,15 @@ def multiplier(a: int, b: int) -> Resources:
     return Resources(dsp=ceil_div(wide, WIDE_PORT) * ceil_div(narrow, NARROW_PORT), ff=a + b)
 
 
-def products(count: int, weight_width: int, data_width: int, packing: Packing) -> Resources:
+def products(count: int, weight_width: int, data_width: int, packing: Packing | None) -> Resources:
     """`count` products with one shared factor, several per multiplier where they fit.
 
     A weight behind another takes its borrow in a LUT per bit; a carry per product is counted by
-    about two LUTs (estimates).
+    about two LUTs (estimates). Without a packing all are made of LUTs: one for each bit of each
+    partial product, which an adder takes in (estimate).
     """
+    if packing is None:
+        return logic(weight_width * data_width).scaled(count)
     if packing.count == 1:
         return multiplier(weight_width, data_width).scaled(count)
     multipliers = ceil_div(count, packing.count)
@@ -118,7 +121,7 @@ def matvec(
     weight_width: int,
     data_width: int,
     acc_width: int,
-    packing: Packing = UNPACKED,
+    packing: Packing | None = UNPACKED,
     kept_sums: int = 0,
 ) -> Resources:
     """PE x SIMD products, an adder tree and an accumulator per PE, a weight ROM per PE.

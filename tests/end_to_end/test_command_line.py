@@ -145,7 +145,12 @@ def test_tensorflow_is_never_imported(here: Path) -> None:
 
 
 def test_wrong_usage_exits_with_2(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in ([], [str(JETS), "--clock", "fast"], [str(JETS), "--input", "jets"]):
+    for arguments in (
+        [],
+        [str(JETS), "--clock", "fast"],
+        [str(JETS), "--budget", "2"],
+        [str(JETS), "--input", "jets"],
+    ):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2

@@ -30,7 +30,7 @@ from calocc.compiler.keras.refusals import REFUSED_LAYERS, RefusedLayer
 from calocc.compiler.roundings import BadRounding
 from calocc.compiler.settings import FoldingIgnored, UnknownSetting
 from calocc.dialects.fixed.format import Format
-from calocc.passes.balance import BadPin, DoesNotFit
+from calocc.passes.balance import BadGoal, BadPin, DoesNotFit
 from calocc.passes.check_dataflow import NotBuildable
 from calocc.passes.lowering import errors as lowering
 from calocc.passes.lowering.budget import BudgetNotReached
@@ -50,6 +50,7 @@ SAMPLES: list[CaloccError] = [
     AccuracyNotReached(0.001, 0.0123, Bits(16, 16)),
     BadData("data.npz", "it has no array 'image'"),
     BadFormat("option --input image", "'float' is not fixed<W,I> or ufixed<W,I>"),
+    BadGoal("beauty"),
     BadInput("image", "its array has the shape (5, 7)", "give numbers of the shape (events, 56)"),
     BadPin("dense", "pe=7, simd=1 do not divide 32 outputs, 64 inputs"),
     BadRounding("rounding", "'up' is not a rounding or an overflow"),

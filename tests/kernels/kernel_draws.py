@@ -209,7 +209,10 @@ def draw_matvec(rng: random.Random) -> Case:
     layout = matrix.reshape(n // simd, simd, m // pe, pe).transpose(order)
     storage = rng.choice(["lutram", "bram", "uram"])
     sizes = constants("sizes", n_vectors=vectors, n_in=n, n_out=m)
-    products = constants("products", n_packed=packed.count, spacing=packed.spacing)
+    in_logic = rng.random() < 0.3
+    products = constants(
+        "products", n_packed=1 if in_logic else packed.count, spacing=packed.spacing
+    )
     definitions = (
         f"{sizes}\n{products}\n{epilogue.definition}\n"
         "struct config : sizes, products {\n"
@@ -217,6 +220,7 @@ def draw_matvec(rng: random.Random) -> Case:
         f"    typedef ap_{epilogue.accum} accum_t;\n"
         f"    static const nnet::storage weight_storage = nnet::storage::{storage};\n"
         f"    static const bool inputs_first = {first};\n"
+        f"    static const bool in_logic = {str(in_logic).lower()};\n"
         "    typedef case_epilogue epilogue;\n"
         "};\n"
         f"static const long long mantissas[] = {{{', '.join(map(str, layout.reshape(-1)))}}};\n"

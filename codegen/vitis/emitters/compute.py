@@ -20,8 +20,14 @@ def _matvec(state: Emitter, op: MatvecOp) -> None:
     n, m = op.weights.shape
     simd, pe = op.simd, op.pe
     config = state.config(op).define(n_vectors=op.positions, n_in=n, n_out=m)
-    config.define(n_packed=op.packing.count, spacing=op.packing.spacing)
-    config.add([f"static const bool inputs_first = {str(op.inputs_first).lower()};"])
+    in_logic, packing = op.in_logic is not None, op.packing
+    config.define(n_packed=1 if in_logic else packing.count, spacing=packing.spacing)
+    config.add(
+        [
+            f"static const bool in_logic = {str(in_logic).lower()};",
+            f"static const bool inputs_first = {str(op.inputs_first).lower()};",
+        ]
+    )
     weights = folded_weights(op.weights.numpy(), pe, simd, op.inputs_first)
     _weighted(state, op, config, weights, weights[0].size)
 

@@ -11,11 +11,11 @@ namespace nnet {
 // out: (n_vectors, n_out), PE = out_T::size lanes (divides n_out)
 // weights[pe][word][i] = W[sf * SIMD + i][nf * PE + pe], with SF = n_in / SIMD and NF = n_out / PE
 //
-// CONFIG_T: n_vectors, n_in, n_out, inputs_first, weight_t, accum_t, weight_storage, n_packed,
-// spacing, and `epilogue::apply(const accum_t &, channel)`, which returns an element of the output.
-// accum_t has to hold every partial sum exactly: no rounding or overflow may occur in the
-// accumulation. n_packed outputs share a multiplier, as `packed` in calocc_packing.h says; in
-// simulation, which multiplies native integers, each has its own.
+// CONFIG_T: n_vectors, n_in, n_out, inputs_first, weight_t, accum_t, weight_storage, in_logic,
+// n_packed, spacing, and `epilogue::apply(const accum_t &, channel)`, which returns an element of
+// the output. accum_t has to hold every partial sum exactly: no rounding or overflow may occur in
+// the accumulation. n_packed outputs share a multiplier, as `packed` in calocc_packing.h says, or with
+// in_logic multipliers are not DSP slices; simulation multiplies native integers instead.
 //
 // n_vectors * NF * SF iterations. Either the inputs of a vector are kept, and word = nf * SF + sf:
 // iterations with nf == 0 read, those with sf == SF - 1 write. Or, with `inputs_first`, all n_out
@@ -85,7 +85,7 @@ void matvec(hls::stream<in_T> &in, hls::stream<out_T> &out,
         for (unsigned pe = 0; pe < PE; pe++)
             sums[pe] = acc[0][pe];
 #if defined(__SYNTHESIS__) || defined(CALOCC_FIXED_SUMS)
-        if (CONFIG_T::n_packed > 1)
+        if (CONFIG_T::n_packed > 1 || CONFIG_T::in_logic)
             add_packed<CONFIG_T::n_packed, CONFIG_T::spacing, exact>(weights, word, x, sf == 0,
                                                                      sums);
         else

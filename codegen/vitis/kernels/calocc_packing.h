@@ -64,6 +64,20 @@ template <class w_T, class x_T, unsigned N, unsigned SPACING> struct packed {
     }
 };
 
+// A product without a neighbour, in logic.
+template <class w_T, class x_T, unsigned SPACING> struct packed<w_T, x_T, 1, SPACING> {
+    static void multiply(const w_T (&w)[1], const x_T &x, ap_int<SPACING> (&fields)[1],
+                         ap_uint<1> (&carries)[1]) {
+        #pragma HLS INLINE
+        const typename mantissa<w_T>::type weight = mantissa<w_T>::of(w[0]);
+        const typename mantissa<x_T>::type shared = mantissa<x_T>::of(x);
+        const ap_int<SPACING> result = weight * shared;
+        #pragma HLS BIND_OP variable=result op=mul impl=fabric
+        fields[0] = result;
+        carries[0] = 0;
+    }
+};
+
 // An integer that counts units of the last place of T.
 template <class T, int W> T in_last_places(const ap_int<W> &count, int spare) {
     #pragma HLS INLINE
@@ -87,7 +101,8 @@ void add_products(const w_T (&weights)[PE][DEPTH][SIMD], unsigned word,
     }
 }
 
-// The same with a multiplier for every N neighbouring sums; what the fields borrow is counted.
+// The same with a multiplier for every N neighbouring sums; what the fields borrow is counted. With
+// N = 1 multipliers are made of logic.
 template <unsigned N, unsigned SPACING, class exact, class w_T, class operand_t, class sum_t,
           unsigned PE, unsigned DEPTH, unsigned SIMD>
 void add_packed(const w_T (&weights)[PE][DEPTH][SIMD], unsigned word,

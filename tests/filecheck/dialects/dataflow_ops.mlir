@@ -26,7 +26,7 @@ func.func @main(
     fixed.yield %more : !fixed.num<s10, 5>
   }
   %windows = dataflow.window %c {size = array<i64: 2, 2>, strides = array<i64: 2, 2>, padding = array<i64: 0, 0, 0, 0>, fill = 0 : i64} : (!dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>
-  %sums = dataflow.matvec %windows {weights = #fixed.blob<bc3c9bdbe87f90885 : tensor<8x1xi8>>, weight_type = !fixed.num<s2, 2>} : (!dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>) -> !dataflow.stream<tensor<2x2x1x!fixed.num<s4, 4>>, 1> {
+  %sums = dataflow.matvec %windows {weights = #fixed.blob<bc3c9bdbe87f90885 : tensor<8x1xi8>>, weight_type = !fixed.num<s2, 2>, in_logic} : (!dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>) -> !dataflow.stream<tensor<2x2x1x!fixed.num<s4, 4>>, 1> {
   ^bb0(%s: !fixed.num<s11, 6>):
     %r = fixed.quantize %s {rounding = #fixed<rounding rnd>, overflow = #fixed<overflow sat>} : (!fixed.num<s11, 6>) -> !fixed.num<s4, 4>
     fixed.yield %r : !fixed.num<s4, 4>
@@ -61,7 +61,7 @@ func.func @main(
 // CHECK-NEXT:       fixed.yield %more : !fixed.num<s10, 5>
 // CHECK-NEXT:     }
 // CHECK-NEXT:     %windows = dataflow.window %c {size = array<i64: 2, 2>, strides = array<i64: 2, 2>, padding = array<i64: 0, 0, 0, 0>, fill = 0 : i64} : (!dataflow.stream<tensor<4x4x2x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>
-// CHECK-NEXT:     %sums = dataflow.matvec %windows {weights = #fixed.blob<bc3c9bdbe87f90885 : tensor<8x1xi8>>, weight_type = !fixed.num<s2, 2>} : (!dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>) -> !dataflow.stream<tensor<2x2x1x!fixed.num<s4, 4>>, 1> {
+// CHECK-NEXT:     %sums = dataflow.matvec %windows {weights = #fixed.blob<bc3c9bdbe87f90885 : tensor<8x1xi8>>, weight_type = !fixed.num<s2, 2>, in_logic} : (!dataflow.stream<tensor<2x2x8x!fixed.num<s8, 3>>, 4>) -> !dataflow.stream<tensor<2x2x1x!fixed.num<s4, 4>>, 1> {
 // CHECK-NEXT:     ^bb0(%s: !fixed.num<s11, 6>):
 // CHECK-NEXT:       %r = fixed.quantize %s {rounding = #fixed<rounding rnd>, overflow = #fixed<overflow sat>} : (!fixed.num<s11, 6>) -> !fixed.num<s4, 4>
 // CHECK-NEXT:       fixed.yield %r : !fixed.num<s4, 4>

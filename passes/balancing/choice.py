@@ -1,0 +1,150 @@
+"""Choosing a folding for each matrix product under prices for time and for resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calocc.dialects.dataflow.compute import MatvecOp
+from calocc.dialects.dataflow.resources import Resources
+
+RATIOS = tuple(k / 16 for k in range(1, 16))
+"""Prices of DSP slices, against one minus that for all other resources."""
+LOWEST_PRICE, HIGHEST_PRICE = 1e-3, 1e12
+"""Cycles that all of a resource may be worth."""
+STEPS = 32
+"""Halvings in the search for a price, on a logarithmic scale."""
+Amounts = NDArray[np.float64]
+Picks = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a matrix product gets: cycles per event, and whether it multiplies in logic."""
+
+    cycles: int
+    in_logic: bool = False
+
+
+def amounts(used: Resources) -> Amounts:
+    """Resources as a vector, DSP slices first."""
+    return np.array([used.dsp, used.bram18, used.uram, used.lut, used.ff], dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """The foldings of a layer that no other beats in both time and resources."""
+
+    shares: Sequence[Share]
+    cycles: NDArray[np.float64]
+    costs: Amounts
+    """(options, resources)"""
+
+    @staticmethod
+    def of(op: MatvecOp, pin: Mapping[str, int]) -> Options:
+        """All foldings that a pin leaves, with both kinds of multipliers."""
+        foldings = [
+            (simd, pe)
+            for simd, pe in op.foldings()
+            if pin.get("simd", simd) == simd and pin.get("pe", pe) == pe
+        ]
+        shares: list[Share] = []
+        costs: list[Amounts] = []
+        for in_logic in (False, True):
+            for cycles, (simd, pe) in _cheapest(op, foldings, in_logic):
+                shares.append(Share(cycles, in_logic))
+                costs.append(amounts(op.cost(simd, pe, in_logic)))
+        return Options(shares, np.array([s.cycles for s in shares], np.float64), np.array(costs))
+
+
+def _cheapest(
+    op: MatvecOp, foldings: Sequence[tuple[int, int]], in_logic: bool
+) -> Iterator[tuple[int, tuple[int, int]]]:
+    """The cycles that are worth their multipliers, ascending, with their foldings."""
+    best: dict[int, tuple[int, int, int]] = {}
+    for simd, pe in foldings:
+        key, own = op.cycles(simd, pe), (op.multipliers(simd, pe, in_logic), pe, simd)
+        best[key] = min(best.get(key, own), own)
+    least = None
+    for cycles in sorted(best):
+        multipliers, pe, simd = best[cycles]
+        if least is None or multipliers < least:
+            least = multipliers
+            yield cycles, (simd, pe)
+
+
+@dataclass(frozen=True, eq=False)
+class Market:
+    """The options of all layers, and what there is for them to share.
+
+    `cycles` (layers, options) and `costs` (layers, options, resources) are padded with foldings
+    that take forever.
+    """
+
+    shares: Sequence[Sequence[Share]]
+    cycles: Amounts
+    costs: Amounts
+    available: Amounts
+
+    @staticmethod
+    def of(layers: Sequence[Options], available: Amounts) -> Market:
+        """Bring the options of all layers into one array."""
+        most = max((len(o.shares) for o in layers), default=0)
+        cycles = np.full((len(layers), most), np.inf)
+        costs = np.zeros((len(layers), most, len(available)))
+        for k, options in enumerate(layers):
+            cycles[k, : len(options.shares)] = options.cycles
+            costs[k, : len(options.shares)] = options.costs
+        return Market([o.shares for o in layers], cycles, costs, available)
+
+    def divide(self, weights: Amounts, most: float, spent: Amounts) -> tuple[Share, ...] | None:
+        """The shares of least weighted cycles that fit beside what is `spent` already, no layer
+        taking more than `most` cycles if it can.
+
+        Optimal for the prices at which they fit; None if nothing fits.
+        """
+        within = self.cycles <= np.maximum(most, self.cycles.min(axis=1, initial=np.inf))[:, None]
+        times = np.where(within, self.cycles, np.inf)
+        weighted = np.where(within, weights[:, None] * np.where(within, times, 0), np.inf)
+        if not self.shares:
+            return ()
+        room, rows = self.available - spent, np.arange(len(weights))
+        found = (self._at_ratio(weighted, room, ratio) for ratio in RATIOS)
+        picks = [self._filled(weighted, room, p) for p in found if p is not None]
+        if not picks:
+            return None
+        best = min(picks, key=lambda p: float(weighted[rows, p].sum()))
+        return tuple(own[int(k)] for own, k in zip(self.shares, best, strict=True))
+
+    def _at_ratio(self, weighted: Amounts, room: Amounts, ratio: float) -> Picks | None:
+        """The best picks with this ratio of prices, the lowest prices at which they fit."""
+        unit = np.array([ratio, *(1 - ratio,) * 4]) / np.maximum(self.available, 1)
+        prices, rows = self.costs @ unit, np.arange(len(weighted))
+        low, high = LOWEST_PRICE, HIGHEST_PRICE
+        fitting: Picks | None = None
+        for step in range(STEPS):
+            middle = (low * high) ** 0.5 if step else high
+            picks = np.argmin(weighted + middle * prices, axis=1)
+            if np.all(self.costs[rows, picks].sum(axis=0) <= room):
+                high, fitting = middle, picks
+            elif fitting is None:
+                return None
+            else:
+                low = middle
+        return fitting
+
+    def _filled(self, weighted: Amounts, room: Amounts, picks: Picks) -> Picks:
+        """Use what prices leave over: the layer that gains most first, as long as it fits."""
+        rows = np.arange(len(picks))
+        while True:
+            costs = self.costs[rows, picks]
+            used = costs.sum(axis=0) - costs[:, None] + self.costs
+            gain = weighted[rows, picks][:, None] - weighted
+            gain = np.where(np.all(used <= room, axis=2), gain, 0)
+            layer, option = np.unravel_index(np.argmax(gain), gain.shape)
+            if gain[layer, option] <= 0:
+                return picks
+            picks = np.where(rows == layer, option, picks)

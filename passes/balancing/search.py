@@ -1,0 +1,164 @@
+"""The search for foldings that fit a device: of least interval, then of least latency.
+
+The latency is the longest chain of waits through the design (`runtime/critical_path.py`). Along one
+chain it is a sum of shares of the layers' cycles, so for given shares resources are divided by
+prices (`choice.py`). Faster layers shift the chain; the shares of all chains seen so far are
+averaged, as two players do who learn from each other's moves (fictitious play: here the foldings,
+there the chain).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+
+from calocc.compiler.network import network_of, processes_of
+from calocc.compiler.ports import main_function
+from calocc.compiler.report import total_resources
+from calocc.dialects.dataflow.compute import MatvecOp
+from calocc.dialects.dataflow.resources import Resources
+from calocc.passes.balancing.choice import Amounts, Market, Options, Share, amounts
+from calocc.passes.balancing.folding import Goal, Pins, matvecs, refold
+from calocc.passes.check_dataflow import find_obstacle
+from calocc.passes.size_fifos import set_depths
+from calocc.runtime.critical_path import critical_path
+from calocc.runtime.cycles import simulate
+
+ROUNDS = 12
+"""Chains that are averaged."""
+SLOWEST_AVERAGE = 1 / 8
+"""The least weight of the newest chain."""
+CAPS = (1.0, 1.25, 1.5, 2.0)
+"""How many times the least interval a matrix product may take: none then rules the chain alone."""
+RETRIES = 3
+"""Searches for an interval, each with what FIFOs took in the one before."""
+Weights = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A design folded for a goal: its first latency, and each matvec's share of it."""
+
+    latency: int
+    shares: Weights
+    """The part of each matvec's cycles that is on the longest chain of waits."""
+
+
+@dataclass(eq=False)
+class Search:
+    """Tries foldings of a design within `limits`."""
+
+    module: ModuleOp
+    pins: Pins
+    limits: Resources
+    _others: Amounts = field(default_factory=lambda: np.zeros(5))
+    """What processes other than matvecs took in the last trial."""
+    _fifos: Amounts = field(default_factory=lambda: np.zeros(5))
+    """What FIFOs took when they were sized last."""
+
+    @cached_property
+    def _market(self) -> Market:
+        layers = [
+            Options.of(op, self.pins.get(op.layer_name, {}))
+            for op in matvecs(main_function(self.module))
+        ]
+        return Market.of(layers, amounts(self.limits))
+
+    def trial(self, goal: Goal) -> FuncOp:
+        """A copy of the design, folded for a goal."""
+        function = main_function(self.module.clone())
+        refold(function, goal, self.pins)
+        products = sum((amounts(op.resources()) for op in matvecs(function)), np.zeros(5))
+        self._others = amounts(total_resources(function)) - products
+        return function
+
+    def _divide(self, weights: Weights, most: int) -> tuple[Share, ...] | None:
+        """Share out what other processes and FIFOs leave over."""
+        return self._market.divide(weights, most, self._others + self._fifos)
+
+    def _fits(self, function: FuncOp) -> bool:
+        """Whether processes are within the limits of the device and of synthesis."""
+        used = amounts(total_resources(function))
+        return bool(np.all(used <= amounts(self.limits))) and find_obstacle(function) is None
+
+    def _fits_with_fifos(self, function: FuncOp) -> bool:
+        """Whether a design that fits still does with its FIFOs."""
+        processes = amounts(total_resources(function))
+        set_depths(function)
+        used = amounts(total_resources(function))
+        self._fifos = used - processes
+        return bool(np.all(used <= amounts(self.limits)))
+
+    def least_interval(self, slowest: Goal) -> Goal:
+        """The smallest number of cycles that all processes can keep to."""
+        goal = slowest
+        for _ in range(RETRIES):
+            goal = self._bisect(slowest)
+            if self._fits_with_fifos(self.trial(goal)):
+                break
+        return goal
+
+    def _bisect(self, slowest: Goal) -> Goal:
+        low, high = 0, slowest.others  # `high` fits, `low` does not
+        best = slowest
+        while high - low > max(1, high // 256):
+            middle = (low + high) // 2
+            goal = self._within(middle)
+            if goal is None:
+                low = middle
+            else:
+                best, high = goal, middle
+        return best
+
+    def _within(self, cycles: int) -> Goal | None:
+        """A goal in which no process takes more cycles, if one fits."""
+        weights = np.zeros(len(self._market.shares))
+        for _ in range(2):  # what converters and windows take is known after a trial
+            shares = self._divide(weights, cycles)
+            if shares is None:
+                return None
+            goal = Goal(shares, cycles)
+            if self._fits(self.trial(goal)):
+                return goal
+        return None
+
+    def least_latency(self, start: Goal, caps: Sequence[float] = CAPS) -> Goal:
+        """The goal of least latency that is found, no matvec taking more than the interval of
+        `start` times one of the `caps`."""
+        first = self._measured(self.trial(start))
+        best, latency, others = start, first.latency, self._others
+        for cap in caps if first.shares.size else ():
+            weights = first.shares
+            for round in range(1, ROUNDS + 1):
+                shares = self._divide(weights, int(start.others * cap))
+                if shares is None:
+                    self._others = others
+                    continue
+                goal = replace(start, matvecs=shares)
+                function = self.trial(goal)
+                found = self._measured(function)
+                better = found.latency < latency and self._fits(function)
+                if better and self._fits_with_fifos(function):
+                    best, latency = goal, found.latency
+                newest = max(1 / (round + 1), SLOWEST_AVERAGE)
+                weights = weights + (found.shares - weights) * newest
+        return best
+
+    def _measured(self, function: FuncOp) -> Trial:
+        """Simulate an event."""
+        network = network_of(function)
+        timing = simulate(network)
+        ops, products = processes_of(function), matvecs(function)
+        place = {op: k for k, op in enumerate(products)}
+        shares = np.zeros(len(products))
+        for share in critical_path(network, timing).shares:
+            if (k := place.get(cast(MatvecOp, ops[share.process]))) is not None:
+                shares[k] += share.cycles / products[k].schedule().trips
+        return Trial(timing.latency_cycles, shares)

@@ -1,0 +1,132 @@
+"""The search for foldings: shares that fit, chains of waits that add up, bits that stay."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qnn_networks import as_mantissas, network, run_passes
+from test_lowering import DRAWN, SEEDS, inputs_for, same
+
+from calocc.compiler.network import network_of
+from calocc.compiler.ports import main_function
+from calocc.compiler.report import total_resources
+from calocc.dialects.dataflow.compute import MatvecOp
+from calocc.dialects.dataflow.resources import Resources
+from calocc.passes.balance import BadGoal, uniform
+from calocc.passes.balancing.choice import Market, Options, Share, amounts
+from calocc.passes.balancing.search import Search
+from calocc.runtime.critical_path import critical_path
+from calocc.runtime.cycles import simulate
+from calocc.runtime.emulator import execute
+
+TO_PROCESSES = (
+    "fold-batch-norm,factor-scales,hoist-quantize,lower-to-fixed,dce,canonicalize,cse,"
+    "narrow-widths,partition-streams,fuse"
+)
+
+
+@given(SEEDS, st.integers(1, 500))
+@DRAWN
+def test_the_shares_of_a_chain_are_the_latency(seed: int, interval: int) -> None:
+    module = network(seed)
+    run_passes(module, f"{TO_PROCESSES},balance{{interval={interval}}}")
+    design = network_of(main_function(module))
+    timing = simulate(design)
+    chain = critical_path(design, timing)
+    depths = [design.processes[s.process].schedule.depth + 1 for s in chain.shares]
+    cycles = [s.cycles for s in chain.shares]
+    assert chain.arrival + sum(cycles) + sum(depths) == timing.latency_cycles
+
+
+@given(SEEDS, st.sampled_from(["latency", "throughput"]), st.sampled_from([0.002, 0.02, 0.8]))
+@DRAWN
+def test_a_balanced_design_fits_and_keeps_its_bits(seed: int, goal: str, budget: float) -> None:
+    module = network(seed)
+    x = inputs_for(module, seed)
+    run_passes(module, TO_PROCESSES)
+    mantissas = as_mantissas(module, x)
+    expected = execute(module, mantissas)
+    slowest = uniform(module, 1 << 20)
+    limits = Resources(*(int(n * budget) for n in (5952, 2688, 640, 871_680, 1_743_360)))
+    smallest = Search(module, {}, limits).trial(slowest)
+    if np.any(amounts(total_resources(smallest)) > amounts(limits)):
+        return
+    run_passes(module, f'balance{{optimize="{goal}" budget={budget}}}')
+    same(expected, execute(module, mantissas), f"{goal} {budget}\n{module}")
+    assert np.all(amounts(total_resources(main_function(module))) <= amounts(limits))
+
+
+@st.composite
+def markets(draw: st.DrawFn) -> Market:
+    """Layers with a few foldings each: more cycles, fewer resources."""
+    layers: list[Options] = []
+    for _ in range(draw(st.integers(1, 3))):
+        work, count = draw(st.integers(1, 40)), draw(st.integers(1, 4))
+        shares = [Share(work * (k + 1), logic) for logic in (False, True) for k in range(count)]
+        costs = [
+            [0, 0, 0, 600 // (k + 1), 0] if logic else [60 // (k + 1), 0, 0, 60 // (k + 1), 0]
+            for logic in (False, True)
+            for k in range(count)
+        ]
+        cycles = np.array([s.cycles for s in shares], np.float64)
+        layers.append(Options(shares, cycles, np.array(costs, np.float64)))
+    limits = Resources(dsp=draw(st.integers(0, 200)), lut=draw(st.integers(0, 2000)))
+    return Market.of(layers, amounts(limits))
+
+
+@given(markets(), st.lists(st.floats(0, 1), min_size=3, max_size=3), st.integers(1, 200))
+@settings(max_examples=200)
+def test_shares_fit_and_no_single_layer_can_gain(
+    market: Market, drawn: list[float], most: int
+) -> None:
+    weights = np.array(drawn[: len(market.shares)])
+    shares = market.divide(weights, most, np.zeros(5))
+    if shares is None:
+        return
+    picks = [own.index(s) for own, s in zip(market.shares, shares, strict=True)]
+
+    def cost(picks: list[int]) -> bool:
+        used = sum((market.costs[k, p] for k, p in enumerate(picks)), np.zeros(5))
+        return bool(np.all(used <= market.available))
+
+    assert cost(picks)
+    for layer, option in product(range(len(picks)), range(market.cycles.shape[1])):
+        other = [option if k == layer else p for k, p in enumerate(picks)]
+        fastest = market.cycles[layer].min()
+        if cost(other) and market.cycles[layer, option] <= max(most, fastest):
+            gain = weights[layer] * (
+                market.cycles[layer, picks[layer]] - market.cycles[layer, option]
+            )
+            assert gain <= 1e-9
+
+
+@given(SEEDS)
+@DRAWN
+def test_every_folding_on_offer_takes_what_it_says(seed: int) -> None:
+    """Cycles and resources of an option are those of the folded process."""
+    module = network(seed)
+    run_passes(module, TO_PROCESSES)
+    search = Search(module, {}, Resources())
+    for op in (op for op in module.walk() if isinstance(op, MatvecOp)):
+        options = Options.of(op, {})
+        for k in range(0, len(options.shares), 3):
+            goal = uniform(module, 1 << 20)
+            ops = [o for o in module.walk() if isinstance(o, MatvecOp)]
+            goal = type(goal)(
+                tuple(options.shares[k] if o is op else Share(1 << 20) for o in ops), 1 << 20
+            )
+            folded = [o for o in search.trial(goal).walk() if isinstance(o, MatvecOp)]
+            own = folded[ops.index(op)]
+            assert own.schedule().trips == options.shares[k].cycles
+            assert own.resources().dsp == options.costs[k, 0]
+
+
+def test_an_unknown_goal_is_refused() -> None:
+    module = network(1)
+    run_passes(module, TO_PROCESSES)
+    with pytest.raises(BadGoal, match="this is not a goal"):
+        run_passes(module, 'balance{optimize="beauty"}')
