@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from calocc.dialects.fixed.arithmetic import to_real
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.qnn.elementwise import AddOp, AffineOp, MultiplyOp, ReluOp, SubtractOp
 from calocc.dialects.qnn.function import STEEPEST, FunctionOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import Quantizer
 from calocc.passes.lowering.chain import Chain, Stage
 from calocc.passes.lowering.deviation import EXACT, UNKNOWN, Operand, quantized, through
+from calocc.passes.lowering.forms import Form, rectified
 
 Mantissas = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -118,3 +120,33 @@ def _through(stage: Stage, deviation: Reals) -> Reals:
         return slope * deviation if deviation.any() else EXACT
     known = [Operand(np.abs(c), EXACT) for c in stage.constants]
     return through(stage.op, [Operand(EXACT, deviation), *known])
+
+
+def form_of_chain(chain: Chain, bounds: Interval, form: Form, largest: int) -> Form:
+    """The form of what a chain yields that ends in an inserted quantizer; see `of_chain`."""
+    format = chain.quantizer.format
+    assert format is not None
+    values = to_real(np.stack([bounds.lo, bounds.hi]), chain.frac)
+    for stage in chain.stages:
+        form = _form_through(stage, form, values)
+        values = (
+            stage.real(values) if stage.monotone else np.full_like(values, [[-np.inf], [np.inf]])
+        )
+    taken = _cut_off(chain, bounds) + largest * format.lsb
+    return form.widened(np.broadcast_to(taken, form.rest.shape))
+
+
+def _form_through(stage: Stage, form: Form, ends: Reals) -> Form:
+    """Stages with constants that are exact; `ends` (2, channels) are those of the operand."""
+    op, constants = stage.op, stage.constants
+    if isinstance(op, AddOp | SubtractOp):
+        return form
+    if isinstance(op, AffineOp | MultiplyOp):
+        return form.scaled(constants[0])
+    if isinstance(op, ReluOp):
+        radius = form.radius()
+        return rectified(form, ends.min(axis=0) - radius, ends.max(axis=0) + radius)
+    if isinstance(op, FunctionOp) and op.monotone and op.kind.data in STEEPEST:
+        half = STEEPEST[op.kind.data] / 2
+        return form.scaled(np.full((), half)).widened(half * form.radius())
+    return Form.plain(_through(stage, form.radius()), form.rest.shape)

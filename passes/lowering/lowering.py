@@ -21,7 +21,7 @@ from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, shape_of
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.step import LookupOp, ThresholdOp
 from calocc.passes.lowering.chain import Chain, Stage
-from calocc.passes.lowering.chain_deviation import of_chain
+from calocc.passes.lowering.chain_deviation import form_of_chain, of_chain
 from calocc.passes.lowering.constants import FLOAT32_BITS, FixedConstant
 from calocc.passes.lowering.deviation import EXACT
 from calocc.passes.lowering.errors import (
@@ -181,7 +181,7 @@ class Lowering(Rebuild):
             x = self.apply(stage.op, [x, *self.rounded(stage, constants)])
         result = self.cast(chain.last, x)
         if found and proof:
-            self.deviations[result] = self.deviation(chain, first, found.largest)
+            self.deviate(result, chain, first, found.largest)
             _note_fit(result, proof.columns, found)
         return result
 
@@ -190,10 +190,14 @@ class Lowering(Rebuild):
         self.adjustable.append(layer)
         return self.coarse.get(layer, 0)
 
-    def deviation(self, chain: Chain, x: SSAValue, largest: int = 0) -> Reals:
-        """That of the result of a chain which is `largest` LSB off at most."""
-        bounds = self.bounds[x].broadcast(shape_of(x)).collapse()
-        return of_chain(chain, bounds, self.deviations[x], largest)
+    def deviate(self, result: SSAValue, chain: Chain, x: SSAValue, largest: int = 0) -> None:
+        """Say how far the result of a chain deviates, whose own error is `largest` LSB at most."""
+        bounds, deviation = self.bounds[x].broadcast(shape_of(x)).collapse(), self.deviations[x]
+        self.forms.pop(result, None)
+        self.deviations[result] = of_chain(chain, bounds, deviation, largest)
+        if chain.last.inserted is not None and np.isfinite(self.deviations[result]).all():
+            form = form_of_chain(chain, bounds, self.form(x), largest)
+            self.refine(result, self.symbols.shared(form))
 
     def table(self, chain: Chain, x: SSAValue, columns: Columns) -> SSAValue:
         """The chain as a table of all operands, for each channel unless they are alike."""
@@ -208,13 +212,14 @@ class Lowering(Rebuild):
         alike = (tables == tables[:1]).all()
         table = tables[0] if alike else tables[columns.kind]
         op = LookupOp(x, table, lo, format, chain.last.layer_name)
-        result = self.add(op, op.interval(self.bounds[x]), self.deviation(chain, x))
+        result = self.add(op, op.interval(self.bounds[x]))
+        self.deviate(result, chain, x)
         return _noted(result, columns)
 
     def thresholds(self, chain: Chain, x: SSAValue, proof: Oriented) -> SSAValue:
         """The chain as thresholds, which are always exact."""
         layer, kind = chain.last.layer_name, proof.columns.kind
-        deviation = self.deviation(chain, x)
+        first = x
         if (proof.sign < 0).any():
             sign = self.constant(FixedConstant.holding(proof.sign[kind], 0), layer)
             turn = MultiplyOp((x, sign), layer=layer)
@@ -225,7 +230,9 @@ class Lowering(Rebuild):
         format = chain.quantizer.format
         assert format is not None
         op = ThresholdOp(x, rows, proof.steps.base, format, layer)
-        return _noted(self.add(op, op.interval(self.bounds[x]), deviation), proof.columns)
+        result = self.add(op, op.interval(self.bounds[x]))
+        self.deviate(result, chain, first)
+        return _noted(result, proof.columns)
 
     def unproved(self, op: QnnOp, x: SSAValue) -> None:
         """A real affine that no quantizer follows: constants as wide as float32 has them."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.ir import Block, SSAValue
 
+from calocc.dialects.fixed.arithmetic import to_real
 from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.fixed.types import MAX_WIDTH
@@ -17,6 +18,7 @@ from calocc.dialects.qnn.elementwise import ElementwiseOp, GateOp
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, shape_of
 from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.passes.lowering import forms
 from calocc.passes.lowering.chain_deviation import of_cast
 from calocc.passes.lowering.constants import (
     FLOAT32_BITS,
@@ -26,6 +28,7 @@ from calocc.passes.lowering.constants import (
 )
 from calocc.passes.lowering.deviation import EXACT, UNKNOWN, Operand, through
 from calocc.passes.lowering.errors import TooWide, UnquantizedConstant
+from calocc.passes.lowering.forms import Form, Symbols
 
 Reals = NDArray[np.float64]
 
@@ -35,13 +38,16 @@ class Rebuild:
     """The new block, and what is known of its values.
 
     `values` are the new values by the old ones. `bounds` are what they can be, `deviations` how
-    far they are from the reals of the model at most; see `deviation`.
+    far they are from the reals of the model at most; see `deviation`, and `forms` for what several
+    of them share.
     """
 
     block: Block = field(default_factory=Block)
     values: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
     bounds: dict[SSAValue, Interval] = field(default_factory=dict[SSAValue, Interval])
     deviations: dict[SSAValue, Reals] = field(default_factory=dict[SSAValue, Reals])
+    forms: dict[SSAValue, Form] = field(default_factory=dict[SSAValue, Form])
+    symbols: Symbols = field(default_factory=Symbols)
 
     # Constants are lowered where they are used, since the use decides how.
 
@@ -136,7 +142,31 @@ class Rebuild:
         )
         new.results[0].name_hint = op.result.name_hint
         known = [Operand.of(self.bounds[o], self.deviations[o]) for o in operands]
-        return self.add(new, bounds, through(op, known))
+        deviation = through(op, known)
+        result = self.add(new, bounds, deviation)
+        if deviation.any() and all(np.isfinite(self.deviations[o]).all() for o in operands):
+            self.refine(result, forms.through(op, [self.known(o) for o in operands]))
+        return result
+
+    def known(self, value: SSAValue) -> forms.Known:
+        """What forms need to know of a new value, whose deviation is finite."""
+        bounds, deviation = self.bounds[value], self.deviations[value]
+        least, most = (to_real(b, bounds.frac) for b in (bounds.lo, bounds.hi))
+        constant = least if isinstance(value.owner, ConstantOp) else np.zeros(0)
+        return forms.Known(self.form(value), least - deviation, most + deviation, constant)
+
+    def form(self, value: SSAValue) -> Form:
+        """The form of a new value, of which perhaps only the deviation is known."""
+        plain = Form.plain(self.deviations[value], shape_of(value))
+        return self.forms.get(value, plain)
+
+    def refine(self, value: SSAValue, form: Form | None) -> None:
+        """Keep the form of a value, and what it says of the deviation of each channel."""
+        if form is not None:
+            self.forms[value] = form
+            radius = form.radius()
+            channels = radius.max(axis=tuple(range(radius.ndim - 1)))
+            self.deviations[value] = np.minimum(self.deviations[value], channels)
 
     def cast(self, op: QuantizeOp, x: SSAValue) -> SSAValue:
         """A plain quantizer as a cast; nothing where it would change no value."""
@@ -145,12 +175,24 @@ class Rebuild:
         assert quantizer.format is not None
         assert quantizer.rule is not None
         deviation = of_cast(op, self.bounds[x], self.deviations[x])
+        form = self.rounded_form(op, x)
         if format_of(x) == quantizer.format and self.unchanged(x, quantizer.rule):
             self.deviations[x] = np.maximum(self.deviations[x], deviation)
+            self.refine(x, form)
             return x
         new = QuantizeOp.fixed(x, quantizer.format, *quantizer.rule, layer=op.layer_name)
         new.result.name_hint = op.result.name_hint
-        return self.add(new, self.bounds[x].quantize(quantizer.format, *quantizer.rule), deviation)
+        bounds = self.bounds[x].quantize(quantizer.format, *quantizer.rule)
+        result = self.add(new, bounds, deviation)
+        self.refine(result, form)
+        return result
+
+    def rounded_form(self, op: QuantizeOp, x: SSAValue) -> Form | None:
+        """The form of what an inserted quantizer yields; what it rounds becomes shared."""
+        if op.inserted is None or not np.isfinite(self.deviations[x]).all():
+            return None
+        taken = of_cast(op, self.bounds[x], EXACT)
+        return self.symbols.shared(self.form(x).widened(np.broadcast_to(taken, shape_of(x))))
 
     def unchanged(self, x: SSAValue, rule: tuple[Rounding, Overflow]) -> bool:
         """Whether a cast of `x` to its own format changes no value (a symmetric one may)."""

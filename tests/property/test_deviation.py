@@ -18,6 +18,7 @@ from calocc.compiler.calibration.search import Calibration
 from calocc.compiler.pipeline import NUMERICS
 from calocc.compiler.ports import input_ports, output_ports
 from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.elementwise import SubtractOp
 from calocc.dialects.qnn.function import FUNCTIONS, STEEPEST
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import QuantizedBits
@@ -76,6 +77,23 @@ def test_the_bound_of_rounded_weights_is_reached(weights: Reals, bits: int) -> N
     assert port.bound is not None
     assert port.format is not None
     assert port.bound * 31 / 32 - 3 * port.format.lsb <= distance <= port.bound
+
+
+def test_what_two_branches_share_cancels() -> None:
+    """The same sums of an inserted quantizer's results, subtracted: nothing is left of it."""
+    net = Network((4,))
+    x = net.add(QuantizeOp.real(net.inputs[0], QuantizedBits(6, 0, alpha=1.0)))
+    random = np.random.default_rng(5)
+    hidden = net.add(DenseOp(x, net.constant(random.normal(0, 1, (4, 4)))))
+    weights = net.constant(random.integers(-3, 4, (4, 3)) / 4)
+    kernel = net.add(QuantizeOp.real(weights, QuantizedBits(3, 0, alpha=1.0)))
+    branches = [net.add(DenseOp(hidden, kernel)) for _ in range(2)]
+    model = net.module(net.add(SubtractOp(branches)))
+    calibration = Calibration(model, [random.normal(0, 1, (64, 4))], Request(), lambda _: None)
+    lowered = run_passes(calibration.quantized(Bits(4, 6, Criterion.RANGE)), NUMERICS)
+    (port,) = output_ports(lowered)
+    assert port.bound == 0
+    assert Attack(model, lowered, random).run(2048) == [0.0]
 
 
 def test_no_function_is_steeper_than_its_bound() -> None:
