@@ -11,7 +11,6 @@ from math import nan
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
@@ -21,6 +20,7 @@ from calocc.compiler.calibration.request import Request
 from calocc.compiler.compilation import STAGES, Compilation, Options
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadFormat
+from calocc.compiler.pass_table import print_times
 from calocc.compiler.roundings import Rounds
 from calocc.compiler.summary import print_summary
 from calocc.compiler.text import module_text
@@ -143,7 +143,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         _compile(arguments, compilation)
     if arguments.time_passes:
-        _print_times(compilation.seconds)
+        print_times(compilation.seconds)
 
 
 def _formats(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -168,13 +168,6 @@ def _compile(arguments: argparse.Namespace, compilation: Compilation) -> None:
         print(json.dumps(design.report, indent=2))
     else:
         print_summary(console, design.report, directory)
-
-
-def _print_times(seconds: dict[str, float]) -> None:
-    table = Table("pass", "seconds", title="time")
-    for name, value in seconds.items():
-        table.add_row(name, f"{value:.3f}")
-    Console(stderr=True).print(table)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

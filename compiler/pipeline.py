@@ -12,12 +12,12 @@ from time import perf_counter
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass, PassPipeline
+from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 
-from calocc.compiler.ports import input_ports, main_function
-from calocc.compiler.ranges import check_formats
-from calocc.dialects.dataflow.stream import StreamType
+from calocc.compiler.pass_options import instantiate
+from calocc.compiler.stages import WrongStage, stage_of
+from calocc.compiler.verification import verify
 
 PREPARE = "fold-batch-norm,factor-scales,hoist-quantize"
 """Reals as lowering wants them, at every level."""
@@ -67,29 +67,36 @@ def new_context() -> Context:
     return context
 
 
-def verify(module: ModuleOp) -> None:
-    """The IR's rules, and that no fixed-point value can leave its format."""
-    module.verify()
-    ports = input_ports(module)
-    streams = any(isinstance(a.type, StreamType) for a in main_function(module).args)
-    if ports and ports[0].format is not None and not streams:
-        check_formats(module)
+def passes_of(pipeline: str) -> tuple[ModulePass, ...]:
+    """The passes of a pipeline, plug-ins' included; raise BadPipeline."""
+    return instantiate(universe().all_passes, pipeline)
 
 
 @dataclass
 class Runner:
-    """Runs pipelines; measures, verifies and shows the module after every pass."""
+    """Runs passes; measures, verifies and shows the module after every one.
+
+    A pass may say in `takes` at which stage a module has to be.
+    """
 
     context: Context
     seconds: dict[str, float]
     watch: Watch | None = None
+    check: Callable[[ModuleOp], None] = verify
 
     def run(self, module: ModuleOp, pipeline: str) -> None:
         """Run the passes of a pipeline on a module, in place."""
-        for step in PassPipeline.parse_spec(universe().all_passes, pipeline).passes:
-            started = perf_counter()
-            step.apply(self.context, module)
-            verify(module)
-            self.seconds[step.name] = self.seconds.get(step.name, 0.0) + perf_counter() - started
-            if self.watch is not None:
-                self.watch(step, module)
+        for step in passes_of(pipeline):
+            self.apply(step, module)
+
+    def apply(self, step: ModulePass, module: ModuleOp) -> None:
+        """Run one pass on a module, in place; raise WrongStage if it is not for this one."""
+        stage, taken = stage_of(module), getattr(step, "takes", None)
+        if stage is not None and taken is not None and stage != taken:
+            raise WrongStage(step.name, stage, taken)
+        started = perf_counter()
+        step.apply(self.context, module)
+        self.check(module)
+        self.seconds[step.name] = self.seconds.get(step.name, 0.0) + perf_counter() - started
+        if self.watch is not None:
+            self.watch(step, module)

@@ -21,6 +21,7 @@ from xdsl.dialects.builtin import (
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block
 
+from calocc.compiler.diagnostics import CaloccError
 from calocc.dialects.dataflow.stream import StreamType
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.types import FixedType, OverflowAttr, RoundingAttr
@@ -62,12 +63,29 @@ class Port:
         return DictionaryAttr(data)
 
 
+@dataclass(eq=False)
+class NoMain(CaloccError, ValueError):
+    """A module that holds no model."""
+
+    @property
+    def where(self) -> str:
+        return "module"
+
+    @property
+    def what(self) -> str:
+        return "it has no function @main"
+
+    @property
+    def hint(self) -> str:
+        return "name the function of the model main"
+
+
 def main_function(module: ModuleOp) -> FuncOp:
-    """The function `main` of a module; raise ValueError if there is none."""
+    """The function `main` of a module; raise NoMain if there is none."""
     for op in module.ops:
         if isinstance(op, FuncOp) and op.sym_name.data == "main":
             return op
-    raise ValueError("the module has no function @main")
+    raise NoMain
 
 
 def return_op(function: FuncOp) -> ReturnOp:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.compiler.ports import main_function
@@ -26,12 +26,18 @@ def intervals(function: FuncOp) -> dict[SSAValue, Interval]:
     return bounds
 
 
+class FormatTooNarrow(VerifyException):
+    """A fixed-point value that can leave its format, with the op that yields it."""
+
+    def __init__(self, value: SSAValue, bounds: Interval):
+        op = value.owner
+        self.op = op if isinstance(op, Operation) else None
+        what = f"the results of {self.op.name}" if self.op else f"input {value.name_hint}"
+        super().__init__(f"{format_of(value)} does not hold {what}: they need {bounds.format()}")
+
+
 def check_formats(module: ModuleOp) -> None:
-    """Raise VerifyException if any value of a fixed-point function can leave its format."""
+    """Raise FormatTooNarrow if any value of a fixed-point function can leave its format."""
     for value, bounds in intervals(main_function(module)).items():
         if not bounds.holds(format_of(value)):
-            op = value.owner
-            raise VerifyException(
-                f"{getattr(op, 'layer_name', value.name_hint)}: {format_of(value)} does not hold "
-                f"the results of {getattr(op, 'name', 'an input')}, which need {bounds.format()}"
-            )
+            raise FormatTooNarrow(value, bounds)

@@ -18,6 +18,7 @@ from calocc.compiler.devices import Device, load_device
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.ports import main_function
 from calocc.compiler.report import RESOURCES, total_resources
+from calocc.compiler.stages import Stage
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.resources import Resources
 from calocc.passes.balancing.choice import Share
@@ -100,8 +101,8 @@ def shortage(used: Resources, device: Device, budget: float) -> tuple[str, int, 
 
 @dataclass(frozen=True)
 class Balance(ModulePass):
-    """Choose the folding of every process, within the `budget`: a fraction of each of the device's
-    resources.
+    """Choose the folding of every process, within the `budget`: a fraction of each resource of the
+    device `target`.
 
     `optimize` says for what: the least `latency` of an event, or the greatest `throughput` and then
     the least latency. `interval`, if given, is met with the fewest resources instead; `pins` are
@@ -109,6 +110,7 @@ class Balance(ModulePass):
     """
 
     name = "balance"
+    takes = Stage.DATAFLOW
     target: str = "alveo-u50"
     budget: float = 0.8
     optimize: str = "latency"

@@ -21,6 +21,7 @@ from xdsl.passes import ModulePass
 from calocc.compiler.diagnostics import CaloccError, Reasoned
 from calocc.compiler.network import processes_of
 from calocc.compiler.ports import main_function, return_op
+from calocc.compiler.stages import Stage
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.stream import WIDEST_BEAT, StreamType, stream_of
 from calocc.dialects.fixed.blob import BlobAttr
@@ -117,6 +118,7 @@ class CheckDataflow(ModulePass):
     """Raise NotBuildable for a design beyond the limits of Vitis HLS."""
 
     name = "check-dataflow"
+    takes = Stage.DATAFLOW
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Change nothing."""

@@ -17,6 +17,7 @@ from xdsl.pattern_rewriter import (
     op_type_rewrite_pattern,
 )
 
+from calocc.compiler.stages import Stage
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
@@ -101,6 +102,7 @@ class FactorScales(ModulePass):
     """
 
     name = "factor-scales"
+    takes = Stage.QNN
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""

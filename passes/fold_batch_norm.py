@@ -14,6 +14,7 @@ from xdsl.pattern_rewriter import (
     op_type_rewrite_pattern,
 )
 
+from calocc.compiler.stages import Stage
 from calocc.dialects.qnn.batch_norm import BatchNormOp
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.elementwise import AffineOp
@@ -40,6 +41,7 @@ class FoldBatchNorm(ModulePass):
     """Turn batch normalisation into an affine function per channel, in float64."""
 
     name = "fold-batch-norm"
+    takes = Stage.QNN
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""

@@ -15,6 +15,7 @@ from xdsl.pattern_rewriter import (
 )
 from xdsl.rewriter import InsertPoint
 
+from calocc.compiler.stages import Stage
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
 from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.interpolate import InterpolateOp
@@ -51,6 +52,7 @@ class Fuse(ModulePass):
     """Move element-wise processes into epilogues: fewer processes, no FIFO in between."""
 
     name = "fuse"
+    takes = Stage.DATAFLOW
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""

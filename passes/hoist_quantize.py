@@ -16,6 +16,7 @@ from xdsl.pattern_rewriter import (
     op_type_rewrite_pattern,
 )
 
+from calocc.compiler.stages import Stage
 from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.movement import ConcatOp, MovementOp
 from calocc.dialects.qnn.pool import Pooling, PoolOp
@@ -97,6 +98,7 @@ class HoistQuantize(ModulePass):
     """Quantize before moving elements: fewer bits move, and inputs meet their quantizer first."""
 
     name = "hoist-quantize"
+    takes = Stage.QNN
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""

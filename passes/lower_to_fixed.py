@@ -24,6 +24,7 @@ from calocc.compiler.ports import (
     return_op,
     set_ports,
 )
+from calocc.compiler.stages import Stage
 from calocc.passes.lowering import embedding, layer_norm, recurrent, softmax
 from calocc.passes.lowering.budget import Search
 from calocc.passes.lowering.lowering import Lowering
@@ -42,6 +43,7 @@ class LowerToFixed(ModulePass):
     """
 
     name = "lower-to-fixed"
+    takes = Stage.QNN
 
     policy: Literal["exact", "budget"] = "exact"
     max_error: float = 0.0

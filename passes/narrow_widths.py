@@ -13,6 +13,7 @@ from xdsl.rewriter import Rewriter
 
 from calocc.compiler.ports import main_function
 from calocc.compiler.ranges import intervals
+from calocc.compiler.stages import Stage
 from calocc.dialects.fixed.format import Format, Overflow
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, is_fixed, shape_of
@@ -63,6 +64,7 @@ class NarrowWidths(ModulePass):
     """Shrink every format to the values that can occur."""
 
     name = "narrow-widths"
+    takes = Stage.FIXED
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""

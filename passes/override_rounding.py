@@ -11,6 +11,7 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from calocc.compiler.ports import main_function
+from calocc.compiler.stages import Stage
 from calocc.dialects.fixed.format import Overflow
 from calocc.dialects.qnn.elementwise import ReluOp
 from calocc.dialects.qnn.op import is_constant
@@ -25,10 +26,12 @@ OverflowName = Literal["wrap", "sat", "sat_sym", "sat_zero"]
 class OverrideRounding(ModulePass):
     """Let quantizers of activations round and overflow in another way; formats stay.
 
-    What is None stays as well. This changes what the model computes; weights keep their values.
+    `rounding` and `overflow` are those of `ap_fixed`, as in `rounding=trn overflow=wrap`; what is
+    None stays. This changes what the model computes; weights keep their values.
     """
 
     name = "override-rounding"
+    takes = Stage.QNN
 
     rounding: RoundingName | None = None
     overflow: OverflowName | None = None

@@ -19,6 +19,7 @@ from calocc.compiler.ports import (
     replace_body,
     set_ports,
 )
+from calocc.compiler.stages import Stage
 from calocc.passes.partitioning import (
     elementwise,
     embedding,
@@ -38,6 +39,7 @@ class PartitionStreams(ModulePass):
     """Turn layers on tensors into processes joined by streams."""
 
     name = "partition-streams"
+    takes = Stage.FIXED
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rebuild `main` in place; it must be on fixed-point numbers."""

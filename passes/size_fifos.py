@@ -14,6 +14,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from calocc.compiler.network import fifos_of, network_of
 from calocc.compiler.ports import main_function
+from calocc.compiler.stages import Stage
 from calocc.dialects.dataflow.process import DataflowOp
 from calocc.dialects.qnn.conv import int_array
 from calocc.runtime.cycles import fifo_depths, postpone, simulate, verify_depths
@@ -45,6 +46,7 @@ class SizeFifos(ModulePass):
     """Size every FIFO by token simulation; prove that nothing deadlocks or slows down."""
 
     name = "size-fifos"
+    takes = Stage.DATAFLOW
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate the module in place; raise Deadlock (a CaloccError) if it gets stuck."""

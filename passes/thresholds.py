@@ -17,6 +17,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from calocc.compiler.ports import main_function
 from calocc.compiler.ranges import intervals
+from calocc.compiler.stages import Stage
 from calocc.dialects.dataflow import resources
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.fixed.exact import ADD, AFFINE, MAXIMUM, MINIMUM, MULTIPLY, RELU, SUBTRACT
@@ -152,6 +153,7 @@ class Thresholds(ModulePass):
     """Replace chains that end in few levels by thresholds, where comparisons are cheaper."""
 
     name = "thresholds"
+    takes = Stage.FIXED
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""

@@ -16,6 +16,7 @@ import pytest
 import calocc
 from calocc.codegen.vitis.project import CannotWrite, OccupiedDirectory
 from calocc.codegen.vitis.target import NoSuchFile
+from calocc.compiler.bits import BitsChanged
 from calocc.compiler.calibration.bits import Bits
 from calocc.compiler.calibration.errors import AccuracyNotReached, BadRequest
 from calocc.compiler.compilation import NoSuchLevel
@@ -27,8 +28,12 @@ from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput
 from calocc.compiler.keras.importer import BrokenPlugin
 from calocc.compiler.keras.layers.registry import LayerClash, UnsupportedLayer, UnusedOverride
 from calocc.compiler.keras.refusals import REFUSED_LAYERS, RefusedLayer
+from calocc.compiler.pass_options import BadPipeline
+from calocc.compiler.ports import NoMain
 from calocc.compiler.roundings import BadRounding
 from calocc.compiler.settings import FoldingIgnored, UnknownSetting
+from calocc.compiler.stages import Stage, WrongStage
+from calocc.compiler.verification import InvalidModule
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import BadGoal, BadPin, DoesNotFit
 from calocc.passes.check_dataflow import NotBuildable
@@ -53,6 +58,11 @@ SAMPLES: list[CaloccError] = [
     BadGoal("beauty"),
     BadInput("image", "its array has the shape (5, 7)", "give numbers of the shape (events, 56)"),
     BadPin("dense", "pe=7, simd=1 do not divide 32 outputs, 64 inputs"),
+    BadPipeline("fuze", "there is no pass 'fuze'", "did you mean fuse? `calocc-opt --list-passes`"),
+    BitsChanged("thresholds", "energy", (3, 0), expected=83.25, found=83.5, differing=7),
+    InvalidModule("layer 'sum' (qnn.add)", "fixed<4,2> does not hold the results", "fuse"),
+    NoMain(),
+    WrongStage("fuse", Stage.QNN, Stage.DATAFLOW),
     BadRounding("rounding", "'up' is not a rounding or an overflow"),
     BadRequest("accuracy", "2 is not a relative error between 0 and 1"),
     BrokenPlugin("powers", "calocc_powers", "ModuleNotFoundError: No module named 'powers'"),
