@@ -46,6 +46,7 @@ from calocc.compiler.pipeline import (
     new_context,
     to_fixed,
 )
+from calocc.compiler.placement import placed
 from calocc.compiler.report import Json, design_report, exactness
 from calocc.compiler.roundings import BadRounding, Rounds, choices, compared_row
 from calocc.compiler.settings import Settings, parse_settings
@@ -200,23 +201,23 @@ class Compilation:
 
     def _lower(self, module: ModuleOp, name: str) -> ModuleOp:
         """From reals to integers, and to a network of processes if asked for."""
-        runner = Runner(new_context(), self.seconds, self.watch)
-        if self.options.rounds.given:
-            runner.run(module, self.options.rounds.spec())
-        runner.run(module, PREPARE)
+        runner, options = Runner(new_context(), self.seconds, self.watch), self.options
+        if options.rounds.given:
+            runner.run(module, options.rounds.spec())
+        level = options.opt_level
+        runner.run(module, placed(PREPARE, level))
         reals = self._calibrated.calibration.module if self._calibrated else module.clone()
-        runner.run(module, to_fixed(self.options.max_error, self.options.exact_argmax))
+        runner.run(module, placed(to_fixed(options.max_error, options.exact_argmax), level))
         self._layers = Layers(reals, module.clone())
         self._exactness = exactness(module)
         self._accumulators = [row.row() for row in accumulators(module)]
-        runner.run(module, SIMPLIFY[self.options.opt_level])
+        runner.run(module, placed(SIMPLIFY[level], level))
         if name == "fixed":
             return module
-        options = self.options
         balance = Balance(
             options.target, options.budget, options.optimize, pins=self._settings.pins
         ).spec()
-        runner.run(module, DATAFLOW[self.options.opt_level].format(balance=balance))
+        runner.run(module, placed(DATAFLOW[level].format(balance=balance), level))
         return module
 
     def design(self) -> Design:

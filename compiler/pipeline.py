@@ -16,6 +16,7 @@ from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 
 from calocc.compiler.pass_options import instantiate
+from calocc.compiler.plugins import RULES, load_modules
 from calocc.compiler.stages import WrongStage, stage_of
 from calocc.compiler.verification import verify
 
@@ -55,7 +56,9 @@ Watch = Callable[[ModulePass, ModuleOp], None]
 
 @cache
 def universe() -> Universe:
-    """All dialects, passes and targets, those of installed plug-ins included."""
+    """All dialects, passes and targets, those of installed plug-ins included, with the rules for
+    their ops."""
+    load_modules(RULES)
     return Universe.get_multiverse()
 
 

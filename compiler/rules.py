@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from xdsl.ir import Operation
 
+from calocc.compiler.diagnostics import CaloccError
+
 State = TypeVar("State")
 Result = TypeVar("Result")
 Op = TypeVar("Op", bound=Operation)
+
+
+@dataclass(eq=False)
+class NoRule(CaloccError):
+    """An op of a plug-in that lacks a part."""
+
+    layer: str
+    op: str
+    lacks: str
+    decorator: str
+
+    @property
+    def where(self) -> str:
+        return f"layer {self.layer!r}"
+
+    @property
+    def what(self) -> str:
+        return f"{self.op} has no {self.lacks}"
+
+    @property
+    def hint(self) -> str:
+        return f"register one with @{self.decorator} in a module of the group calocc.rules"
 
 
 class Rules(Generic[State, Result]):

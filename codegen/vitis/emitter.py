@@ -16,7 +16,7 @@ from calocc.codegen.vitis.scalars import function_lines, is_identity
 from calocc.compiler.network import fifos_of, processes_of, wire_source
 from calocc.compiler.ports import Port, input_ports, main_function, output_ports, return_op
 from calocc.compiler.report import fifo_depth
-from calocc.compiler.rules import Rules
+from calocc.compiler.rules import NoRule, Rules
 from calocc.dialects.dataflow.compute import WeightedOp
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.stream import StreamType, stream_of
@@ -142,7 +142,7 @@ class Emitter:
             self._results(op, ends, depths)
             emit = EMITTERS.find(op)
             if emit is None:
-                raise TypeError(f"{op.name} has no kernel")
+                raise NoRule(op.layer_name, op.name, "kernel", "emits")
             emit(self, op)
         pairs = zip(output_ports(module), results, strict=True)
         self.firmware.outputs = [TopPort(p, self.stream(v)) for p, v in pairs]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from calocc.codegen.vitis.cpp import fixed_type
 from calocc.codegen.vitis.emit import emit
 from calocc.codegen.vitis.emitter import Firmware
-from calocc.codegen.vitis.sources import render, sources
+from calocc.codegen.vitis.sources import kernel_header, render, sources
 from calocc.compiler.data import to_mantissas
 from calocc.compiler.design import Design
 from calocc.compiler.diagnostics import CaloccError
@@ -27,7 +27,6 @@ from calocc.compiler.text import module_text
 from calocc.dialects.fixed.arithmetic import to_real
 from calocc.runtime.gxx import ap_types_dir
 
-_HERE = Path(__file__).parent
 TEST_EVENTS = 4
 """Events in the test bench's files."""
 SCRIPTS = ("build_lib.sh", "project.tcl", "build_prj.tcl", "build_opt.tcl", "vivado_synth.tcl")
@@ -169,7 +168,7 @@ class Project:
         utils = self.draft / "firmware/nnet_utils"
         shutil.copy(headers.parent / "nnet_utils/nnet_types.h", utils)
         for kernel in ("types", "packing", "weights", *firmware.kernels):
-            shutil.copy(_HERE / f"kernels/calocc_{kernel}.h", utils)
+            (utils / f"calocc_{kernel}.h").write_bytes(kernel_header(kernel).read_bytes())
 
     def _write_sources(self, firmware: Firmware) -> None:
         for name, text in sources(firmware).items():

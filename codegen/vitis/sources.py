@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from calocc.codegen.vitis.cpp import literals
 from calocc.codegen.vitis.emitter import Firmware, Weights
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.plugins import KERNELS, resources
+
+_HERE = Path(__file__).parent
 
 _ENVIRONMENT = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    loader=FileSystemLoader(_HERE / "templates"),
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
@@ -23,6 +29,34 @@ _ENVIRONMENT = Environment(
 def render(template: str, **values: Any) -> str:
     """The text of a template; raise jinja2's UndefinedError for a missing value."""
     return _ENVIRONMENT.get_template(template).render(**values)
+
+
+@dataclass(eq=False)
+class NoKernel(CaloccError):
+    """A kernel whose header no package brings."""
+
+    header: str
+
+    @property
+    def where(self) -> str:
+        return f"kernel {self.header}"
+
+    @property
+    def what(self) -> str:
+        return "no package brings this header"
+
+    @property
+    def hint(self) -> str:
+        return "name the package that holds it in the entry point group calocc.kernels"
+
+
+def kernel_header(kernel: str) -> Traversable:
+    """The header of a kernel, of calocc or of a plug-in; raise NoKernel."""
+    own = _HERE / f"kernels/calocc_{kernel}.h"
+    header = own if own.is_file() else resources(KERNELS, "calocc_", ".h").get(kernel)
+    if header is None:
+        raise NoKernel(f"calocc_{kernel}.h")
+    return header
 
 
 def sources(firmware: Firmware) -> dict[str, str]:

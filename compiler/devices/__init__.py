@@ -1,4 +1,5 @@
-"""FPGAs and cards that designs are made for: one TOML file each, beside this module.
+"""FPGAs and cards that designs are made for: one TOML file each, beside this module or in a package
+of the entry point group `calocc.devices`.
 
 The numbers are those of the whole FPGA. What a card's static shell occupies is not subtracted;
 budgets are fractions of the whole.
@@ -9,9 +10,11 @@ from __future__ import annotations
 import difflib
 import tomllib
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.plugins import DEVICES, resources
 
 _DIRECTORY = Path(__file__).parent
 
@@ -76,14 +79,18 @@ class Device:
 
 def device_names() -> tuple[str, ...]:
     """The names `load_device` knows, sorted."""
-    return tuple(sorted(path.stem for path in _DIRECTORY.glob("*.toml")))
+    return tuple(sorted(_device_files()))
 
 
 def load_device(name: str) -> Device:
     """The device called `name`; raises UnknownDevice."""
-    if name not in device_names():
+    if (file := _device_files().get(name)) is None:
         raise UnknownDevice(name)
-    with (_DIRECTORY / f"{name}.toml").open("rb") as file:
-        fields = tomllib.load(file)
+    fields = tomllib.loads(file.read_text(encoding="utf-8"))
     slr = tuple(Slr(**each) for each in fields.pop("slr"))
     return Device(name=name, slr=slr, **fields)
+
+
+def _device_files() -> dict[str, Traversable]:
+    own = {path.stem: path for path in _DIRECTORY.glob("*.toml")}
+    return {**resources(DEVICES, "", ".toml"), **own}

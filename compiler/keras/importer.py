@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
@@ -13,7 +10,6 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
-from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.errors import DanglingReference
 from calocc.compiler.keras.layers import (
@@ -52,6 +48,7 @@ from calocc.compiler.keras.layers.registry import (
 from calocc.compiler.keras.model import Call, KerasModel, TensorRef
 from calocc.compiler.keras.reader import read_model
 from calocc.compiler.keras.refusals import refused_class
+from calocc.compiler.plugins import LAYERS, load_modules
 from calocc.compiler.ports import Port, set_ports
 from calocc.dialects.qnn.op import real_tensor, shape_of
 
@@ -82,44 +79,6 @@ BUILT_IN = (
 """Modules whose import fills the registry."""
 
 
-@dataclass(eq=False)
-class BrokenPlugin(CaloccError):
-    """A package's module with importers of layers that cannot be imported itself."""
-
-    name: str
-    module: str
-    problem: str
-
-    @property
-    def where(self) -> str:
-        return f"plug-in {self.name!r} ({self.module})"
-
-    @property
-    def what(self) -> str:
-        return f"it cannot be loaded: {self.problem}"
-
-    @property
-    def hint(self) -> str:
-        return "repair the package that registers it, or uninstall it"
-
-
-PLUGINS = "calocc.keras_layers"
-"""The entry point group of modules that import Keras layers of other packages."""
-
-
-@cache
-def load_plugins() -> None:
-    """Import the modules that other packages have registered; raise BrokenPlugin or LayerClash."""
-    for entry in entry_points(group=PLUGINS):
-        try:
-            entry.load()
-        except CaloccError:
-            raise
-        except Exception as error:  # whatever the code of others does ends in one message
-            problem = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise BrokenPlugin(entry.name, entry.value, problem) from error
-
-
 def known_layers() -> dict[str, Importer]:
     """The importers by the class names that they are registered for."""
     return dict(IMPORTERS)
@@ -139,7 +98,7 @@ def import_model(
 
 def module_of(model: KerasModel, overrides: Overrides) -> ModuleOp:
     """Import a model that has been read."""
-    load_plugins()
+    load_modules(LAYERS)
     builder = Builder(overrides)
     values: dict[TensorRef, SSAValue] = {}
     ports = [_input(builder, model, ref, values) for ref in model.inputs]

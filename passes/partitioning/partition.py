@@ -8,7 +8,7 @@ from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Block, Operation, SSAValue
 
 from calocc.compiler.diagnostics import CaloccError, Reasoned
-from calocc.compiler.rules import Rules
+from calocc.compiler.rules import NoRule, Rules
 from calocc.dialects.dataflow.compute import MapOp
 from calocc.dialects.dataflow.process import DataflowOp, epilogue_region
 from calocc.dialects.dataflow.routing import ForkOp, LanesOp, ReshapeOp
@@ -83,7 +83,7 @@ class Partition:
         elif isinstance(op, QnnOp) and not isinstance(op, ConstantOp):
             rule = RULES.find(op)
             if rule is None:
-                raise TypeError(f"{op.name} has no streaming form")
+                raise NoRule(op.layer_name, op.name, "streaming form", "streams")
             self.publish(op.result, rule(self, op))
 
 

@@ -1,4 +1,4 @@
-"""A package that teaches calocc a layer, installed as a user would install it."""
+"""Packages that teach calocc more, installed as a user would install them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def install(source: Path, target: Path) -> None:
     subprocess.run(pip, check=True, capture_output=True, text=True)
 
 
-def calocc(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the compiler with the packages of `place`."""
-    code = "from calocc.compiler.main import main; main()"
+def calocc(place: Path, *arguments: str, tool: str = "main") -> subprocess.CompletedProcess[str]:
+    """Run the compiler, or another tool of calocc, with the packages of `place`."""
+    code = f"from calocc.compiler.{tool} import main; main()"
     command = [sys.executable, "-c", code, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(place)}
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=place)
@@ -89,3 +89,96 @@ def test_a_broken_package_is_named(tmp_path: Path, model: Path, source: Path) ->
     assert done.returncode == 1
     assert "plug-in 'powers' (calocc_powers)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# The complete plug-in: a layer, its ops and kernel, a pass, a target, a device.
+
+COMPLETE = PACKAGE.with_name("plugin")
+ROWS, CHANNELS = 6, 4
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The place where it is installed."""
+    place = tmp_path_factory.mktemp("complete")
+    source = Path(shutil.copytree(COMPLETE, place / "source"))
+    install(source, place / "site")
+    return place / "site"
+
+
+def running_model(path: Path, *, last: bool) -> Path:
+    """q -> RunningSum -> q; or of the last row only"""
+    crop = [entry("crop", "Cropping1D", cropping=[ROWS - 1, 0])] if last else []
+    layers = [
+        entry("x", "InputLayer", batch_input_shape=[None, ROWS, CHANNELS]),
+        entry("q", "QActivation", activation=FORMAT),
+        entry("run", "RunningSum"),
+        *crop,
+        entry("out", "QActivation", activation="quantized_bits(8,4,alpha=1)"),
+    ]
+    return write_model(path, sequential(*layers), {})
+
+
+AGREES = """
+import json, sys
+import numpy as np
+import calocc
+for level in range(4):
+    design = calocc.compile(sys.argv[1], opt_level=level, target="lab-board")
+    x = np.random.default_rng(level).integers(-40, 40, (64, {rows}, {channels})) / 8
+    q = np.clip(np.rint(x * 8) / 8, -4, 3.875)
+    y = np.cumsum(q, axis=1)[:, {first}:]
+    expected = np.clip(np.rint(y * 8) / 8, -16, 15.875)
+    assert np.array_equal(design.predict(x), expected), level
+    if level % 2 == 0:
+        assert np.array_equal(design.csim().predict(x), expected), level
+print(json.dumps([op.name for op in design.module.walk()]))
+"""
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["all-rows", "last-row"])
+def test_a_complete_plugin_from_layer_to_kernel(complete: Path, tmp_path: Path, last: bool) -> None:
+    model = running_model(tmp_path / "run.h5", last=last)
+    code = AGREES.format(rows=ROWS, channels=CHANNELS, first=ROWS - 1 if last else 0)
+    environment = {**os.environ, "PYTHONPATH": str(complete)}
+    command = [sys.executable, "-c", code, str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    # Its pass is in the pipeline: of the last row alone, no running sum is left.
+    assert ("running.running_sum" in done.stdout) is not last
+
+
+def test_its_passes_and_targets_are_known_to_calocc_opt(complete: Path, tmp_path: Path) -> None:
+    model = running_model(tmp_path / "run.h5", last=True)
+    listed = calocc(complete, "--list-passes", tool="opt_main")
+    assert "keep-last-sum" in listed.stdout
+    pipeline, keep = "hoist-quantize,lower-to-fixed,dce", "canonicalize,keep-last-sum,dce"
+    text = calocc(complete, str(model), "-p", f"{pipeline},{keep}", tool="opt_main")
+    assert "qnn.pool" in text.stdout, text.stderr
+    assert "running.sum" not in text.stdout
+    graph = f"{pipeline},partition-streams"
+    shown = calocc(complete, str(model), "-p", graph, "-t", "process-graph", tool="opt_main")
+    assert shown.stdout.startswith("digraph {"), shown.stderr
+    assert "->" in shown.stdout
+
+
+def test_a_place_that_no_pipeline_has_is_refused(tmp_path: Path, model: Path) -> None:
+    source = Path(shutil.copytree(COMPLETE, tmp_path / "source"))
+    module = source / "calocc_running" / "universe.py"
+    module.write_text(module.read_text().replace('after="canonicalize"', 'after="nothing"'))
+    install(source, tmp_path / "site")
+    done = calocc(tmp_path / "site", str(running_model(tmp_path / "run.h5", last=False)))
+    assert done.returncode == 1
+    assert "no pipeline has the pass 'nothing'" in done.stderr
+
+
+def test_a_missing_kernel_is_named(tmp_path: Path) -> None:
+    source = Path(shutil.copytree(COMPLETE, tmp_path / "source"))
+    (source / "calocc_running" / "kernels" / "calocc_running_sum.h").unlink()
+    install(source, tmp_path / "site")
+    design = tmp_path / "design"
+    model = running_model(tmp_path / "run.h5", last=False)
+    done = calocc(tmp_path / "site", str(model), "-o", str(design))
+    assert done.returncode == 1
+    assert "kernel calocc_running_sum.h: no package brings this header" in done.stderr
+    assert not design.exists()

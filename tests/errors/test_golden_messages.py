@@ -15,6 +15,7 @@ import pytest
 
 import calocc
 from calocc.codegen.vitis.project import CannotWrite, OccupiedDirectory
+from calocc.codegen.vitis.sources import NoKernel
 from calocc.codegen.vitis.target import NoSuchFile
 from calocc.compiler.bits import BitsChanged
 from calocc.compiler.calibration.bits import Bits
@@ -25,12 +26,14 @@ from calocc.compiler.design import NotADesign, NotTraceable
 from calocc.compiler.devices import UnknownDevice
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput
-from calocc.compiler.keras.importer import BrokenPlugin
 from calocc.compiler.keras.layers.registry import LayerClash, UnsupportedLayer, UnusedOverride
 from calocc.compiler.keras.refusals import REFUSED_LAYERS, RefusedLayer
 from calocc.compiler.pass_options import BadPipeline
+from calocc.compiler.placement import BadPlacement
+from calocc.compiler.plugins import BrokenPlugin
 from calocc.compiler.ports import NoMain
 from calocc.compiler.roundings import BadRounding
+from calocc.compiler.rules import NoRule
 from calocc.compiler.settings import FoldingIgnored, UnknownSetting
 from calocc.compiler.stages import Stage, WrongStage
 from calocc.compiler.verification import InvalidModule
@@ -63,6 +66,9 @@ SAMPLES: list[CaloccError] = [
     InvalidModule("layer 'sum' (qnn.add)", "fixed<4,2> does not hold the results", "fuse"),
     NoMain(),
     WrongStage("fuse", Stage.QNN, Stage.DATAFLOW),
+    BadPlacement("powers", "square", "no pipeline has the pass 'fuze'", "take one of fuse"),
+    NoKernel("calocc_square.h"),
+    NoRule("y", "powers.square", "streaming form", "streams"),
     BadRounding("rounding", "'up' is not a rounding or an overflow"),
     BadRequest("accuracy", "2 is not a relative error between 0 and 1"),
     BrokenPlugin("powers", "calocc_powers", "ModuleNotFoundError: No module named 'powers'"),

@@ -1,0 +1,1 @@
+"""Running sums for calocc, from the Keras layer to the FPGA."""

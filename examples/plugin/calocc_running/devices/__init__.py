@@ -1,0 +1,1 @@
+"""Boards that calocc does not know."""
