@@ -201,7 +201,8 @@ class Emitter:
             return
         accumulator = fixed_type(format_of(region.block.args[0]))
         struct = Struct(f"epilogue{self.index}", f"{op.layer_name}: from sum to output")
-        struct.add([static_function("apply", out, [accumulator], region, op.outputs[0].width)])
+        lanes = op.outputs[0].layout.lanes
+        struct.add([static_function("apply", out, [accumulator], region, lanes)])
         self.firmware.structs.insert(-1, struct)
         config.alias(epilogue=struct.name)
 

@@ -41,11 +41,13 @@ class FunctionBody:
         self.lines.append(f"const {fixed_type(op.out)} {self.names[op.result]} = {expression};")
 
     def table(self, base: str, type: str, texts: list[str], per_channel: int) -> str:
-        """A constant table with `per_channel` entries for each channel, one bank per lane.
+        """A constant table with `per_channel` entries for each channel, one bank per lane; zeros
+        where the last fold has more lanes than channels.
 
         Returns the expression for the channel's entry (the array of them if there are several).
         """
         name = self.name(base)
+        texts = [*texts, *["0"] * (-len(texts) % (per_channel * self.lanes))]
         size = f"[{len(texts) // per_channel // self.lanes}][{self.lanes}]"
         inner = f"[{per_channel}]" if per_channel > 1 else ""
         self.lines.append(
@@ -196,7 +198,7 @@ def _lookup(body: FunctionBody, op: ops.ScalarOp) -> None:
     origin = op.origin.value.data
     shift = f" {'-' if origin > 0 else '+'} {abs(origin)}" if origin else ""
     entry = body.name("entry")
-    body.lines.append(f"const ap_int<{width}> {entry} = {table}[{index}{shift}];")
+    body.lines.append(f"const ap_int<{width}> {entry} = nnet::looked_up({table}, {index}{shift});")
     _from_mantissa(body, op, entry, "looked_up")
 
 

@@ -21,12 +21,15 @@ from xdsl.irdl import (
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow import resources, schedules
+from calocc.dialects.dataflow.foldings import Foldings, Pin, Product, foldings
+from calocc.dialects.dataflow.layout import SINGLE, Layout, ceil_div, image_of, least_parts
 from calocc.dialects.dataflow.packing import Packing, packing
 from calocc.dialects.dataflow.process import (
+    DataflowOp,
     Folding,
     Mantissas,
     ProcessOp,
-    UniformOp,
+    UniformAnyOp,
     choose,
     divisors,
     epilogue_ops,
@@ -58,7 +61,7 @@ KEPT_BITS = 1 << 14
 
 
 @irdl_op_definition
-class MapOp(UniformOp):
+class MapOp(UniformAnyOp):
     """Apply the epilogue to each element of one stream, or of two that arrive side by side."""
 
     name = "dataflow.map"
@@ -90,14 +93,6 @@ class MapOp(UniformOp):
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Run the epilogue on whole tensors."""
         return (run_epilogue(self.epilogue, *args),)
-
-    def trips(self, lanes: int) -> int:
-        """An iteration per beat."""
-        return self.result.type.size // lanes
-
-    def axis(self) -> int:
-        """The channels."""
-        return self.result.type.shape[-1]
 
     def schedule(self) -> Schedule:
         """A beat in, a beat out."""
@@ -188,12 +183,27 @@ class WeightedOp(ProcessOp, ABC):
 class MatvecOp(WeightedOp):
     """Vectors (..., N) times constant weights (N, M), then the epilogue on each sum.
 
-    The operand's lanes are the SIMD of the folding, the result's its PE. Multipliers are DSP
-    slices, or with `in_logic` made of LUTs.
+    The operand's lanes are the SIMD of the folding, the result's its PE; the pixels of both are
+    multiplied at once with the same weights. Nothing has to divide anything: weights beyond the
+    matrix are zeros. Multipliers are DSP slices, or with `in_logic` made of LUTs.
     """
 
     name = "dataflow.matvec"
     in_logic = opt_prop_def(UnitAttr)
+
+    @property
+    def takes_any_layout(self) -> bool:
+        """What is not there meets weights that are zero."""
+        return True
+
+    def verify_(self) -> None:
+        """Vectors come and go in the same groups."""
+        super().verify_()
+        x, y = stream_of(self.x), self.result.type
+        if x.layout.groups(x.shape) != y.layout.groups(y.shape) or (
+            x.layout.pixels != y.layout.pixels
+        ):
+            raise VerifyException(f"a matvec gives as many pixels as it takes, not {y} for {x}")
 
     def fits(self) -> bool:
         """Weights are (N, M)."""
@@ -206,12 +216,22 @@ class MatvecOp(WeightedOp):
     @property
     def simd(self) -> int:
         """Inputs multiplied at once."""
-        return stream_of(self.x).width
+        return stream_of(self.x).layout.lanes
 
     @property
     def pe(self) -> int:
         """Outputs summed at once."""
-        return self.result.type.width
+        return self.result.type.layout.lanes
+
+    @property
+    def pixels(self) -> int:
+        """Vectors multiplied at once."""
+        return self.result.type.layout.pixels
+
+    @property
+    def groups(self) -> int:
+        """Groups of such vectors per event."""
+        return self.result.type.layout.groups(self.result.type.shape)
 
     @property
     def packing(self) -> Packing:
@@ -232,7 +252,7 @@ class MatvecOp(WeightedOp):
         """A beat of inputs per cycle in the first output fold, a beat of outputs per fold."""
         n, m = self.weights.shape
         return schedules.matvec(
-            self.positions, n, m, self.simd, self.pe, inputs_first=self.inputs_first
+            self.groups, n, m, self.simd, self.pe, inputs_first=self.inputs_first
         )
 
     def registers(self) -> int:
@@ -240,61 +260,73 @@ class MatvecOp(WeightedOp):
         sums = self.result.type.beats if self.inputs_first else 1
         return max(sums, super().registers())
 
-    def foldings(self) -> Sequence[tuple[int, int]]:
-        """All (simd, pe) with which beats are not too wide, ascending."""
-        n, m = self.weights.shape
-        high = [d for d in divisors(m) if d <= most_lanes(self.result.type)]
-        wide = [d for d in divisors(n) if d <= most_lanes(stream_of(self.x))]
-        return [(simd, pe) for simd in wide for pe in high]
+    def foldings(self, pin: Pin, in_logic: bool) -> Foldings:
+        """The foldings that no other beats in both cycles and multipliers.
 
-    def cycles(self, simd: int, pe: int) -> int:
+        Cycles are those of the windows in front where they cannot keep up: several pixels at once
+        need fewer of them.
+        """
+        (n, m), y = self.weights.shape, self.result.type
+        rows, width, _ = image_of(y.shape)
+        before = self.x.owner
+        pixels = least_parts(width)
+        floors = before.least_cycles(pixels) if isinstance(before, DataflowOp) else ()
+        widest = most_lanes(stream_of(self.x)), most_lanes(y)
+        packed = 1 if in_logic else self.packing.count
+        return foldings(Product(rows, width, n, m, widest, packed, floors), pin)
+
+    def cycles(self, simd: int, pe: int, pixels: int = 1) -> int:
         """Iterations per event with this folding."""
         n, m = self.weights.shape
-        return self.positions * (n // simd) * (m // pe)
+        groups = Layout(pe, pixels).groups(self.result.type.shape)
+        return groups * ceil_div(n, simd) * ceil_div(m, pe)
 
-    def multipliers(self, simd: int, pe: int, in_logic: bool = False) -> int:
+    def multipliers(self, simd: int, pe: int, pixels: int = 1, in_logic: bool = False) -> int:
         """Multipliers of this folding."""
-        return simd * (pe if in_logic else -(-pe // self.packing.count))
+        return pixels * simd * (pe if in_logic else ceil_div(pe, self.packing.count))
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """The fewest multipliers that are fast enough, then the lanes offered, then least PE."""
-        foldings, packed = self.foldings(), 1 if self.in_logic else self.packing.count
-        cycles = self.cycles(1, 1)
-        choices = [
-            (simd * -(-pe // packed), simd != offered[0], pe, simd)
-            for simd, pe in foldings
-            if cycles <= target * simd * pe
-        ]
-        widest = foldings[-1]
-        _, _, pe, simd = min(choices, default=(0, False, widest[1], widest[0]))
-        return Folding((simd,), (pe,))
+        return self.fold_pinned(offered, target, Pin())
+
+    def fold_pinned(self, offered: tuple[Layout, ...], target: int, pin: Pin) -> Folding:
+        """`fold` as far as a pin leaves the choice."""
+        found = self.foldings(pin, self.in_logic is not None)
+        best = min(
+            found.triples()[found.cheapest(target)],
+            key=lambda triple: (triple[2], triple[0] != offered[0].lanes, triple[1]),
+        )
+        simd, pe, pixels = best
+        return Folding((Layout(simd, pixels),), (Layout(pe, pixels),))
 
     def resources(self) -> Resources:
         """Multipliers, weight memories, accumulators and the epilogue."""
-        return self.cost(self.simd, self.pe, self.in_logic is not None)
+        return self.cost(self.simd, self.pe, self.pixels, self.in_logic is not None)
 
-    def cost(self, simd: int, pe: int, in_logic: bool) -> Resources:
+    def cost(self, simd: int, pe: int, pixels: int = 1, in_logic: bool = False) -> Resources:
         """What a folding occupies."""
         n, m = self.weights.shape
         core = resources.matvec(
             pe=pe,
             simd=simd,
-            depth=(n // simd) * (m // pe),
-            words=n // simd,
+            depth=ceil_div(n, simd) * ceil_div(m, pe),
+            words=ceil_div(n, simd),
             weight_width=signed_width(self.weight_type.format),
             data_width=signed_width(stream_of(self.x).format),
             acc_width=self.accumulator.width,
             packing=None if in_logic else self.packing,
             kept_sums=m if self.inputs_first else 0,
+            pixels=pixels,
         )
-        return core + epilogue_resources(self.epilogue, pe)
+        return core + epilogue_resources(self.epilogue, pe * pixels)
 
 
 @irdl_op_definition
 class ReduceOp(ProcessOp):
     """(..., taps, channels), flattened or not, to (..., channels): sum or maximum over the taps.
 
-    As many lanes of one tap on both sides, or all channels of several taps to all channels.
+    As many lanes of one tap on both sides, or all channels of several taps to all channels; of
+    several pixels on both sides where their taps come side by side.
     """
 
     name = "dataflow.reduce"
@@ -336,27 +368,52 @@ class ReduceOp(ProcessOp):
 
     @property
     def taps_at_once(self) -> int:
-        """Taps in a beat of the operand."""
-        return stream_of(self.x).width // self.result.type.width
+        """Taps in a beat of the operand, for each of its pixels."""
+        return max(stream_of(self.x).layout.lanes // self.channels, 1)
+
+    @property
+    def takes_any_layout(self) -> bool:
+        """Lanes that are not there are not combined."""
+        return True
 
     def verify_(self) -> None:
         """Taps and beats are whole; the accumulator keeps every fraction bit."""
         verify_epilogue(self, self.epilogue, 1, self.result.type)
-        x = stream_of(self.x)
-        if x.size % self.result.type.size or x.shape[-1] % self.channels:
-            raise VerifyException(f"cannot reduce {x.shape} to {self.result.type.shape}")
+        x, y = stream_of(self.x), self.result.type
+        if x.size % y.size or x.shape[-1] % self.channels:
+            raise VerifyException(f"cannot reduce {x.shape} to {y.shape}")
         if self.accumulator.frac < x.format.frac:
             raise VerifyException(f"the accumulator needs {x.format.frac} fraction bits")
-        if (x.width, self.result.type.width) not in self._foldings():
-            raise VerifyException(
-                f"cannot reduce {x.width} lanes to {self.result.type.width} of {self.channels}"
-            )
+        if self._given(x.layout) != y.layout:
+            raise VerifyException(f"cannot reduce beats of {x} to beats of {y}")
 
-    def _foldings(self) -> list[tuple[int, int]]:
-        """The lanes that operand and result may have, ascending: of a tap, or of whole taps."""
-        channels, last = self.channels, stream_of(self.x).shape[-1]
-        several = [n for n in divisors(self.taps)[1:] if last % (n * channels) == 0]
-        return [*((n, n) for n in divisors(channels)), *((n * channels, channels) for n in several)]
+    def _given(self, taken: Layout) -> Layout | None:
+        """The layout of the results of such beats, if beats are whole: parts of a tap, or taps."""
+        lanes, channels, last = taken.lanes, self.channels, stream_of(self.x).shape[-1]
+        side_by_side = stream_of(self.x).shape[:-1] == self.result.type.shape[:-1]
+        if taken.pixels > 1 and not side_by_side:
+            return None
+        if lanes % channels == 0:
+            whole = side_by_side or last % lanes == 0
+            return Layout(channels, taken.pixels) if whole else None
+        straddles = last != channels and channels % lanes
+        return None if lanes > channels or straddles else taken
+
+    def _foldings(self) -> list[Layout]:
+        """The layouts that the operand may have, the fastest last."""
+        channels, x = self.channels, stream_of(self.x)
+        _, width, last = image_of(x.shape)
+        parts = divisors(channels) if last != channels else least_parts(channels)
+        taps = [n * channels for n in least_parts(last // channels)[1:]]
+        pixels = [Layout(last, n) for n in least_parts(width)[1:]]
+        legal = [*map(Layout, (*parts, *taps)), *pixels]
+        return [y for y in legal if self._given(y) and self._is_narrow(y)]
+
+    def _is_narrow(self, taken: Layout) -> bool:
+        """Whether no beat is too wide."""
+        given = self._given(taken)
+        narrow = taken.width <= most_lanes(stream_of(self.x))
+        return narrow and given is not None and given.width <= most_lanes(self.result.type)
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Combine, then the epilogue."""
@@ -365,31 +422,38 @@ class ReduceOp(ProcessOp):
         value = align(combined, stream_of(self.x).format.frac, self.accumulator.frac)
         return (run_epilogue(self.epilogue, value.reshape(-1, *self.result.type.shape)),)
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """Keep what the producer offers if it is legal and fast enough."""
-        x = stream_of(self.x)
-        legal = {
-            taken: given
-            for taken, given in self._foldings()
-            if taken <= most_lanes(x) and given <= most_lanes(self.result.type)
-        }
-        lanes = choose(list(legal), lambda n: x.size // n, target, offered[0])
-        return Folding((lanes,), (legal[lanes],))
+        shape, legal = stream_of(self.x).shape, self._foldings()
+        if self._is_narrow(offered[0]):
+            legal.insert(0, offered[0])
+        taken = choose(legal, lambda y: self._paced(y, y.beats(shape)), target, offered[0])
+        given = self._given(taken)
+        assert given is not None
+        return Folding((taken,), (given,))
+
+    def _paced(self, taken: Layout, beats: int) -> int:
+        """Iterations, or those of the windows in front where they cannot keep up."""
+        before = self.x.owner
+        floors = before.least_cycles([taken.pixels]) if isinstance(before, DataflowOp) else ()
+        return max(beats, *floors)
 
     def schedule(self) -> Schedule:
         """A result leaves with the last tap."""
-        steps = self.taps // self.taps_at_once
-        return schedules.reduce(self.outer, steps, self.channels, self.result.type.width)
+        y = self.result.type
+        steps = ceil_div(self.taps, self.taps_at_once)
+        groups = y.layout.groups(y.shape)
+        return schedules.reduce(groups, steps, self.channels, y.layout.lanes)
 
     def registers(self) -> int:
         """The partial results of one lane, or the lanes."""
-        return max(self.channels // self.result.type.width, super().registers())
+        return max(self.result.type.layout.folds((self.channels,)), super().registers())
 
     def resources(self) -> Resources:
         """Partial results and the epilogue."""
-        x, width = stream_of(self.x), self.result.type.width
-        core = resources.reduce(x.width, self.channels, self.accumulator.width)
-        return core + epilogue_resources(self.epilogue, width)
+        x, y = stream_of(self.x), self.result.type
+        core = resources.reduce(x.width, y.layout.pixels * self.channels, self.accumulator.width)
+        return core + epilogue_resources(self.epilogue, y.width)
 
 
 @irdl_op_definition
@@ -421,9 +485,9 @@ class SoftmaxOp(ProcessOp):
         """The integer recipe."""
         return (integer_softmax(args[0], self.table.numpy(), self.result.type.format),)
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """Always one lane."""
-        return Folding((1,), (1,))
+        return Folding((SINGLE,), (SINGLE,))
 
     def schedule(self) -> Schedule:
         """Three passes over each row."""

@@ -6,6 +6,7 @@ from xdsl.irdl import irdl_op_definition
 
 from calocc.dialects.dataflow import resources, schedules
 from calocc.dialects.dataflow.compute import WeightedOp, epilogue_resources, signed_width
+from calocc.dialects.dataflow.layout import Layout
 from calocc.dialects.dataflow.process import (
     Folding,
     Mantissas,
@@ -46,13 +47,13 @@ class DepthwiseOp(WeightedOp):
         weights = self.weights.numpy()
         return channelwise(x.reshape(*x.shape[:-1], *weights.shape[:2]), weights)
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """The lanes offered if they are fast enough, else the fewest that are."""
         _, channels, multiplier = self.weights.shape
         x = stream_of(self.x)
         most = max(min(most_lanes(x), most_lanes(self.result.type) // multiplier), 1)
         lanes = choose_lanes(channels, lambda n: x.size // n, target, offered[0], most)
-        return Folding((lanes,), (lanes * multiplier,))
+        return Folding((Layout(lanes),), (Layout(lanes * multiplier),))
 
     def schedule(self) -> Schedule:
         """A beat in per cycle; a result leaves with the last tap."""

@@ -7,6 +7,7 @@ from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow import resources, schedules
+from calocc.dialects.dataflow.layout import SINGLE, Layout
 from calocc.dialects.dataflow.process import (
     Folding,
     Mantissas,
@@ -70,12 +71,12 @@ class EmbeddingOp(ProcessOp):
         indices = align(args[0], stream_of(self.x).format.frac, 0)
         return (rows_of(self.table.numpy(), indices),)
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """The fewest columns at once that are fast enough."""
         columns = self.table.shape[1]
         wide = [d for d in divisors(columns) if d <= most_lanes(self.result.type)]
         fast = (d for d in wide if self.positions * (columns // d) <= target)
-        return Folding((1,), (next(fast, wide[-1]),))
+        return Folding((SINGLE,), (Layout(next(fast, wide[-1])),))
 
     def schedule(self) -> Schedule:
         """An index is read with the first beat of its row."""

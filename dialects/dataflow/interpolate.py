@@ -10,7 +10,7 @@ from calocc.dialects.dataflow import resources, schedules
 from calocc.dialects.dataflow.compute import epilogue_resources
 from calocc.dialects.dataflow.process import (
     Mantissas,
-    UniformOp,
+    UniformWholeOp,
     run_epilogue,
     verify_epilogue,
 )
@@ -28,7 +28,7 @@ from calocc.dialects.qnn.stretch import Stretch
 
 
 @irdl_op_definition
-class InterpolateOp(UniformOp):
+class InterpolateOp(UniformWholeOp):
     """An image (H, W, C) to its sums of `qnn.interpolate`, then the epilogue.
 
     Two rows are held. Columns of them are weighted first, then two neighbouring results.

@@ -8,6 +8,7 @@ from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow import resources, schedules
+from calocc.dialects.dataflow.layout import SINGLE, Layout
 from calocc.dialects.dataflow.process import Folding, Mantissas, ProcessOp
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
@@ -75,9 +76,9 @@ class LayerNormOp(ProcessOp):
         out = self.result.type.format
         return (integer_layer_norm(args[0], self.shift, self.offset.value.data, out),)
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """Always one lane."""
-        return Folding((1,), (1,))
+        return Folding((SINGLE,), (SINGLE,))
 
     def schedule(self) -> Schedule:
         """Two passes over each row."""

@@ -14,6 +14,7 @@ from xdsl.ir import Block, Operation, OpTrait, Region, SSAValue
 from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, opt_prop_def, traits_def
 from xdsl.utils.exceptions import VerifyException
 
+from calocc.dialects.dataflow.layout import Layout, image_of, least_parts
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.dataflow.stream import WIDEST_BEAT, StreamType, stream_of
@@ -33,13 +34,13 @@ Mantissas = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Folding:
-    """Elements per beat that a process takes at each input and gives at each output.
+    """The beats that a process takes at each input and gives at each output.
 
     `simd` are the products per sum and cycle of a process whose lanes do not tell.
     """
 
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
+    inputs: tuple[Layout, ...]
+    outputs: tuple[Layout, ...]
     simd: int = 1
 
 
@@ -53,6 +54,22 @@ class OneReader(OpTrait):
             raise VerifyException("a stream has one reader; dataflow.fork copies it")
 
 
+@dataclass(frozen=True)
+class WholeBeats(OpTrait):
+    """Most processes move parts of one pixel, with all lanes there."""
+
+    def verify(self, op: Operation) -> None:
+        """Look at every stream of a process that does not take all layouts."""
+        assert isinstance(op, DataflowOp)
+        if op.takes_any_layout:
+            return
+        for stream in (s for s in (*op.inputs, *op.outputs) if not s.is_whole):
+            raise VerifyException(
+                f"{op.name} moves one pixel at a time, and lanes that divide its channels, "
+                f"not {stream}; dataflow.lanes converts"
+            )
+
+
 class DataflowOp(IRDLOperation, ABC):
     """An op whose operands and results are streams.
 
@@ -61,8 +78,13 @@ class DataflowOp(IRDLOperation, ABC):
 
     layer = opt_prop_def(StringAttr)
     depths = opt_prop_def(DenseArrayBase)
-    traits = traits_def(OneReader())
+    traits = traits_def(OneReader(), WholeBeats())
     irdl_options = (ParsePropInAttrDict(),)
+
+    @property
+    def takes_any_layout(self) -> bool:
+        """Whether beats may have several pixels, and lanes that are not there."""
+        return False
 
     @property
     def layer_name(self) -> str:
@@ -91,12 +113,15 @@ class DataflowOp(IRDLOperation, ABC):
         """The results' mantissas (B, *shape) from the operands'."""
 
     @abstractmethod
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """A cheap folding that takes at most `target` cycles per event, where there is one.
 
-        `offered` are the lanes that the producers give; a folding that takes those needs no
-        width converter.
+        `offered` is what the producers give; a folding that takes it needs no width converter.
         """
+
+    def least_cycles(self, pixels: Sequence[int]) -> tuple[int, ...]:
+        """For some numbers of pixels per beat the least cycles per event; 0 where none is known."""
+        return (0,) * len(pixels)
 
     def fold_inside(self, folding: Folding) -> None:
         """Take what a folding says besides the lanes."""
@@ -123,17 +148,30 @@ class ProcessOp(DataflowOp, ABC):
 
 
 class UniformOp(ProcessOp, ABC):
-    """A process that moves the same number of lanes at every port."""
+    """A process that moves the same beats at every port."""
 
     def verify_(self) -> None:
-        """All ports have the same lanes."""
-        if len({s.width for s in (*self.inputs, *self.outputs)}) > 1:
+        """All ports have the same layout."""
+        if len({s.layout for s in (*self.inputs, *self.outputs)}) > 1:
             raise VerifyException(f"{self.name} has the same lanes at every port")
 
     @property
+    def layout(self) -> Layout:
+        """The layout of every port."""
+        return self.outputs[0].layout
+
+    @property
     def width(self) -> int:
-        """The lanes of every port."""
-        return self.outputs[0].width
+        """Elements in a beat of every port."""
+        return self.layout.width
+
+    def uniform(self, layout: Layout) -> Folding:
+        """The folding with this layout at every port."""
+        return Folding((layout,) * len(self.operands), (layout,) * len(self.results))
+
+
+class UniformWholeOp(UniformOp, ABC):
+    """A process that moves the same lanes of one pixel at every port."""
 
     @abstractmethod
     def trips(self, lanes: int) -> int:
@@ -143,11 +181,27 @@ class UniformOp(ProcessOp, ABC):
     def axis(self) -> int:
         """The size that the lanes must divide."""
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """Keep what the first producer offers if it is legal and fast enough."""
         most = min(most_lanes(s) for s in (*self.inputs, *self.outputs))
         lanes = choose_lanes(self.axis(), self.trips, target, offered[0], most)
-        return Folding((lanes,) * len(self.operands), (lanes,) * len(self.results))
+        return self.uniform(Layout(lanes))
+
+
+class UniformAnyOp(UniformOp, ABC):
+    """A process that passes beats on as they come, an iteration for each."""
+
+    @property
+    def takes_any_layout(self) -> bool:
+        """A beat is a beat."""
+        return True
+
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
+        """Keep what the first producer offers if it is fast enough, else take wider beats."""
+        shape = self.outputs[0].shape
+        most = min(most_lanes(s) for s in (*self.inputs, *self.outputs))
+        legal = [layout for layout in (offered[0], *layouts(shape)) if layout.width <= most]
+        return self.uniform(choose(legal, lambda y: y.beats(shape), target, offered[0]))
 
 
 def divisors(n: int) -> list[int]:
@@ -161,18 +215,32 @@ def most_lanes(stream: StreamType) -> int:
 
 
 def choose_lanes(
-    axis: int, trips: Callable[[int], int], target: int, offered: int, most: int
+    axis: int, trips: Callable[[int], int], target: int, offered: Layout, most: int
 ) -> int:
     """The offered lanes if they are legal and fast enough, else the fewest that are fast enough;
-    the most that there are if none is. Legal are divisors of `axis` up to `most`."""
-    return choose([n for n in divisors(axis) if n <= most], trips, target, offered)
+    the most that there are if none is. Legal are divisors of `axis` up to `most`, of one pixel."""
+    legal = [Layout(n) for n in divisors(axis) if n <= most]
+    return choose(legal, lambda layout: trips(layout.lanes), target, offered).lanes
 
 
-def choose(legal: list[int], trips: Callable[[int], int], target: int, offered: int) -> int:
-    """`choose_lanes` among these numbers of lanes, which ascend."""
+def choose(
+    legal: Sequence[Layout],
+    trips: Callable[[Layout], int],
+    target: int,
+    offered: Layout,
+) -> Layout:
+    """`choose_lanes` among these layouts, the widest of which is the last."""
     if offered in legal and trips(offered) <= target:
         return offered
-    return next((d for d in legal if trips(d) <= target), legal[-1])
+    return next((x for x in legal if trips(x) <= target), legal[-1])
+
+
+def layouts(shape: Sequence[int]) -> list[Layout]:
+    """Layouts worth choosing: parts of a pixel, then several pixels, each as few lanes as possible
+    for the number of beats."""
+    _, pixels, channels = image_of(shape)
+    parts = [Layout(lanes) for lanes in least_parts(channels)]
+    return parts + [Layout(channels, n) for n in least_parts(pixels)[1:]]
 
 
 def epilogue_region(formats: Sequence[Format]) -> Region:

@@ -25,6 +25,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow import depths, resources, schedules
 from calocc.dialects.dataflow.compute import scalar_resources, signed_width
+from calocc.dialects.dataflow.layout import Layout
 from calocc.dialects.dataflow.process import (
     Folding,
     Mantissas,
@@ -285,7 +286,7 @@ class RecurrentOp(ProcessOp):
                 values[op.result] = op.evaluate(*(values[o] for o in op.operands))
         return [values[o] for o in self.ending.args]
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """The fewest multipliers that are fast enough, else the fewest of the fastest.
 
         All products of a sum come before several units at once.
@@ -297,7 +298,7 @@ class RecurrentOp(ProcessOp):
         trips = {pair: self._schedule(*pair).trips for pair in pairs}
         enough = max(target, min(trips.values()))
         simd, pe = min((p for p in pairs if trips[p] <= enough), key=lambda p: p[0] * p[1])
-        return Folding((pe * count,), (pe,), simd)
+        return Folding((Layout(pe * count),), (Layout(pe),), simd)
 
     def fold_inside(self, folding: Folding) -> None:
         """The products per sum and cycle."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from calocc.dialects.dataflow.layout import ceil_div
 from calocc.dialects.dataflow.packing import (
     NARROW_PORT,
     SMALLEST_OPERAND,
@@ -58,11 +59,6 @@ class Resources:
             self.lut * count,
             self.ff * count,
         )
-
-
-def ceil_div(a: int, b: int) -> int:
-    """The quotient rounded up."""
-    return -(-a // b)
 
 
 def logic(luts: int) -> Resources:
@@ -123,19 +119,21 @@ def matvec(
     acc_width: int,
     packing: Packing | None = UNPACKED,
     kept_sums: int = 0,
+    pixels: int = 1,
 ) -> Resources:
-    """PE x SIMD products, an adder tree and an accumulator per PE, a weight ROM per PE.
+    """Per pixel PE x SIMD products, an adder tree and an accumulator per PE; a weight ROM per PE.
 
     `depth` is the number of words of SIMD weights in each ROM; the last adder of the tree and
     the accumulator are `acc_width` bits wide, which bounds the others. The `words` of inputs of
     a vector are kept if more than one output fold needs them, or else `kept_sums` in registers.
     """
-    sums = logic(simd * acc_width)
+    sums = logic(simd * acc_width).scaled(pe)
     rom = memory(depth, simd * weight_width) if depth > 1 else Resources()
     multiplied = products(pe, weight_width, data_width, packing).scaled(simd)
-    inputs = memory(words, simd * data_width) if words < depth and not kept_sums else Resources()
+    wide = pixels * simd * data_width
+    inputs = memory(words, wide) if words < depth and not kept_sums else Resources()
     kept = inputs + Resources(ff=kept_sums * acc_width)
-    return multiplied + (sums + rom).scaled(pe) + kept + logic(CONTROL_LUTS)
+    return (multiplied + sums).scaled(pixels) + rom.scaled(pe) + kept + logic(CONTROL_LUTS)
 
 
 def depthwise(
@@ -156,25 +154,32 @@ def ring(depth: int, width: int) -> Resources:
 
 
 def window(
-    taps: tuple[int, int],
-    image_width: int,
-    channels: int,
-    data_width: int,
-    out_lanes: int,
-    dilation: tuple[int, int] = (1, 1),
+    rows: int,
+    columns: int,
+    delay: int,
+    gap: int,
+    pixels: int,
+    pixel_width: int,
+    beats: int,
+    beat_width: int,
 ) -> Resources:
-    """A ring of lines between two of the rows of taps, and of columns between two taps of a row
-    that dilation keeps apart; registers for the taps, a multiplexer to the output.
+    """A ring of `delay` groups of pixels between two of the rows of taps, and one of `gap` pixels
+    between two taps of a row that dilation keeps apart; registers for `columns` of pixels in each
+    row, and a multiplexer to one of `beats` of output.
 
     A LUT is a 4:1 multiplexer of one bit, so n:1 takes about n / 3 of them.
     """
-    (rows, columns), pixel = taps, channels * data_width
-    lines = ring(dilation[0] * image_width, pixel).scaled(rows - 1)
-    gaps = ring(dilation[1] - 1, pixel).scaled(rows * (columns - 1))
-    registers = Resources(ff=rows * columns * pixel)
-    beats = rows * columns * channels // out_lanes
-    multiplexer = logic(out_lanes * data_width * ceil_div(beats - 1, 3))
+    lines = ring(delay, pixels * pixel_width).scaled(rows - 1)
+    gaps = ring(gap, pixel_width).scaled(rows * (columns - 1))
+    registers = Resources(ff=rows * columns * pixel_width)
+    multiplexer = logic(beat_width * ceil_div(beats - 1, 3))
     return lines + gaps + registers + multiplexer + logic(CONTROL_LUTS)
+
+
+def lanes(held_width: int, places: int, beat_width: int) -> Resources:
+    """Registers for what is held, from one of whose `places` a beat is taken."""
+    multiplexer = Resources(lut=beat_width * ceil_div(places - 1, 3), ff=beat_width)
+    return Resources(lut=CONTROL_LUTS, ff=held_width) + multiplexer
 
 
 def reduce(lanes: int, channels: int, acc_width: int) -> Resources:

@@ -20,12 +20,16 @@ from xdsl.irdl import (
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow import resources, schedules
+from calocc.dialects.dataflow.gearbox import Gearbox
+from calocc.dialects.dataflow.layout import SINGLE, Layout, image_of, least_parts
 from calocc.dialects.dataflow.process import (
     DataflowOp,
     Folding,
     Mantissas,
     ProcessOp,
-    UniformOp,
+    UniformAnyOp,
+    UniformWholeOp,
+    choose,
     choose_lanes,
     most_lanes,
 )
@@ -92,19 +96,30 @@ class WindowOp(ProcessOp):
         """The window that slides over the image."""
         return window_of(self.size.get_values(), self.strides, self.padding, self.dilation)
 
+    @property
+    def takes_any_layout(self) -> bool:
+        """Windows of neighbouring pixels leave side by side."""
+        return True
+
     def verify_(self) -> None:
-        """The result is the operand's windows."""
-        x, fill = stream_of(self.x), self.fill.value.data
+        """The result is the operand's windows; a beat of them is as far on as whole beats of x."""
+        x, y, fill = stream_of(self.x), self.result.type, self.fill.value.data
         verify_result(self, _windows(x.shape, self.window))
         if not x.format.holds(fill, fill):
             raise VerifyException(f"{x.format} does not hold the fill {fill}")
+        stride = self.window.strides[1]
+        if stride * y.layout.pixels % x.layout.pixels:
+            raise VerifyException(
+                f"{y.layout.pixels} windows {stride} pixels apart are no multiple of "
+                f"{x.layout.pixels} pixels"
+            )
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Slide the window over the images."""
         windows = self.window.slide(args[0], self.fill.value.data)
         return (windows.reshape(len(args[0]), *self.result.type.shape),)
 
-    def geometry(self, in_lanes: int, out_lanes: int) -> schedules.Window:
+    def geometry(self, taken: Layout, given: Layout) -> schedules.Window:
         """The loop's geometry under a folding."""
         window = self.window
         height, width, channels = stream_of(self.x).shape
@@ -116,54 +131,83 @@ class WindowOp(ProcessOp):
             stride=window.strides,
             pads=(pad.top, pad.bottom, pad.left, pad.right),
             output=(rows, columns),
-            in_lanes=in_lanes,
-            out_lanes=out_lanes,
+            taken=taken,
+            given=given,
             dilation=window.dilation,
         )
 
     def schedule(self) -> Schedule:
-        """Reads a pixel while the window of the pixel before is emitted."""
-        return schedules.window(self.geometry(stream_of(self.x).width, self.result.type.width))
+        """Reads pixels while the windows of the pixels before are emitted."""
+        return schedules.window(self.geometry(stream_of(self.x).layout, self.result.type.layout))
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def least_cycles(self, pixels: Sequence[int]) -> tuple[int, ...]:
+        """All channels of a window at once."""
+        most = most_lanes(stream_of(self.x))
+        return schedules.fastest_windows(self.geometry(SINGLE, SINGLE), tuple(pixels), most)
+
+    def _taken(self, pixels: int) -> list[Layout]:
+        """Layouts of the image that make this many windows at once, narrow ones first."""
+        x = stream_of(self.x)
+        channels = x.shape[-1]
+        together = self.geometry(SINGLE, SINGLE).steps(pixels)
+        legal = [Layout(n, k) for n in least_parts(channels) for k in together]
+        return sorted((y for y in legal if y.width <= most_lanes(x)), key=lambda y: y.width)
+
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """Read what is offered, emit what the consumer wants; wider where that is too slow."""
-        x, y, shape = stream_of(self.x), self.result.type, self.geometry(1, 1)
-        lanes = choose_lanes(
-            x.shape[-1],
-            lambda n: schedules.window_trips(shape, n, y.shape[-1]),
+        wanted, shape = self._wanted(offered[0], target), self.geometry(SINGLE, SINGLE)
+        whole = Layout(self.result.type.shape[-1], wanted.pixels)
+        fits = self.window.strides[1] * wanted.pixels % offered[0].pixels == 0
+        legal = [*([offered[0]] if fits else []), *self._taken(wanted.pixels)]
+        widest = max(legal, key=lambda y: (y.pixels, y.lanes))
+        taken = choose(
+            [*legal, widest],
+            lambda layout: schedules.window_trips(shape, layout, whole),
             target,
             offered[0],
-            most_lanes(x),
         )
-        consumer = self.result.get_user_of_unique_use()
-        wanted = (
-            consumer.fold((lanes,), target).inputs[0] if isinstance(consumer, DataflowOp) else 1
-        )
-        emitted = choose_lanes(
-            y.shape[-1],
-            lambda n: schedules.window_trips(shape, lanes, n),
+        given = choose(
+            self._given(wanted),
+            lambda layout: schedules.window_trips(shape, taken, layout),
             target,
             wanted,
-            most_lanes(y),
         )
-        return Folding((lanes,), (emitted,))
+        return Folding((taken,), (given,))
+
+    def _given(self, wanted: Layout) -> list[Layout]:
+        """Layouts of the windows, from the one that is wanted to wider ones."""
+        y, pixels = self.result.type, wanted.pixels
+        wider = (Layout(n, pixels) for n in least_parts(y.shape[-1]) if n > wanted.lanes)
+        return [wanted, *(layout for layout in wider if layout.width <= most_lanes(y))]
+
+    def _wanted(self, offered: Layout, target: int) -> Layout:
+        """What the consumer would take."""
+        consumer = self.result.get_user_of_unique_use()
+        if not isinstance(consumer, DataflowOp):
+            return SINGLE
+        return consumer.fold((Layout(offered.lanes),), target).inputs[0]
 
     def registers(self) -> int:
-        """The beats of a window or of a pixel, their lanes, or the rings between the taps."""
-        x, y, window = stream_of(self.x), self.result.type, self.window
-        beats = max(y.shape[-1] // y.width, x.shape[-1] // x.width)
-        return max(beats, window.height, window.width, super().registers())
+        """The beats of a window or of a pixel, their lanes, or the columns that are held."""
+        x, y = stream_of(self.x), self.result.type
+        shape = self.geometry(x.layout, y.layout)
+        beats = max(shape.beats_out, shape.beats_in)
+        return max(beats, self.window.height, shape.held, super().registers())
 
     def resources(self) -> Resources:
         """Rings of lines and columns, window registers and the multiplexer behind them."""
-        x, window = stream_of(self.x), self.window
+        x, y, window = stream_of(self.x), self.result.type, self.window
+        shape = self.geometry(x.layout, y.layout)
+        spread = window.dilation[1] > 1 and x.layout.pixels * y.layout.pixels == 1
         return resources.window(
-            taps=(window.height, window.width),
-            image_width=x.shape[1],
-            channels=x.shape[2],
-            data_width=x.format.width,
-            out_lanes=self.result.type.width,
-            dilation=window.dilation,
+            rows=window.height,
+            columns=window.width if spread else shape.held,
+            delay=window.dilation[0] * shape.groups[1],
+            gap=window.dilation[1] - 1 if spread else 0,
+            pixels=x.layout.pixels,
+            pixel_width=x.shape[2] * x.format.width,
+            beats=shape.beats_out,
+            beat_width=y.bits,
         )
 
 
@@ -173,7 +217,7 @@ def _windows(image: Sequence[int], window: Window) -> tuple[int, ...]:
 
 
 @irdl_op_definition
-class ForkOp(UniformOp):
+class ForkOp(UniformAnyOp):
     """Every beat goes to every result."""
 
     name = "dataflow.fork"
@@ -197,21 +241,13 @@ class ForkOp(UniformOp):
         """The operand, as often as there are results."""
         return (args[0],) * len(self.copies)
 
-    def trips(self, lanes: int) -> int:
-        """An iteration per beat."""
-        return stream_of(self.x).size // lanes
-
-    def axis(self) -> int:
-        """The last axis."""
-        return stream_of(self.x).shape[-1]
-
     def schedule(self) -> Schedule:
         """A beat in, the same beat out everywhere."""
         return schedules.fork(stream_of(self.x).beats, len(self.copies))
 
     def resources(self) -> Resources:
         """Handshakes only."""
-        return resources.moving(stream_of(self.x).width * stream_of(self.x).format.width)
+        return resources.moving(stream_of(self.x).bits)
 
 
 class RelayOp(ProcessOp, ABC):
@@ -223,44 +259,62 @@ class RelayOp(ProcessOp, ABC):
 
     def resources(self) -> Resources:
         """Registers of the wider beat."""
-        width = max(self.inputs[0].width, self.outputs[0].width)
-        return resources.moving(width * self.outputs[0].format.width)
+        return resources.moving(max(self.inputs[0].bits, self.outputs[0].bits))
 
 
 @irdl_op_definition
 class LanesOp(RelayOp):
-    """The same elements in beats of another width; the wider is a multiple of the narrower."""
+    """The same tensor in beats of another layout."""
 
     name = "dataflow.lanes"
 
-    def __init__(self, x: SSAValue, lanes: int, layer: str = ""):
+    def __init__(self, x: SSAValue, layout: Layout, layer: str = ""):
         super().__init__(
             operands=[x],
             properties={"layer": name_attr(layer)},
-            result_types=[stream_of(x).with_lanes(lanes)],
+            result_types=[stream_of(x).with_layout(layout)],
         )
 
+    @property
+    def takes_any_layout(self) -> bool:
+        """That is what a converter is for."""
+        return True
+
     def verify_(self) -> None:
-        """Same tensor, and one width divides the other."""
+        """The tensor stays what it is."""
         a, b = stream_of(self.x), self.result.type
-        if a.tensor != b.tensor or max(a.width, b.width) % min(a.width, b.width):
+        if a.tensor != b.tensor:
             raise VerifyException(f"cannot convert {a} to {b}")
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """The same elements."""
         return args
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """A converter keeps what it was made for."""
-        return Folding((stream_of(self.x).width,), (self.result.type.width,))
+        return Folding((stream_of(self.x).layout,), (self.result.type.layout,))
+
+    @property
+    def gearbox(self) -> Gearbox:
+        """How the loop goes through the tensor."""
+        x = stream_of(self.x)
+        return Gearbox(image_of(x.shape), x.layout, self.result.type.layout)
 
     def schedule(self) -> Schedule:
-        """An iteration per narrower beat."""
-        return schedules.lanes(stream_of(self.x).beats, self.result.type.beats)
+        """Writes a beat as soon as all of it is there."""
+        return self.gearbox.schedule()
+
+    def registers(self) -> int:
+        """What is held along an axis, or the lanes."""
+        return max(*self.gearbox.held, super().registers())
+
+    def resources(self) -> Resources:
+        """Registers for what is held, and a multiplexer to the output."""
+        return self.gearbox.resources(self.result.type.format.width)
 
 
 @irdl_op_definition
-class ConcatOp(UniformOp):
+class ConcatOp(UniformWholeOp):
     """Two streams one after the other along `axis` (batch axis not counted)."""
 
     name = "dataflow.concat"
@@ -311,10 +365,10 @@ class ConcatOp(UniformOp):
 
     def resources(self) -> Resources:
         """A multiplexer."""
-        return resources.moving(self.width * self.result.type.format.width)
+        return resources.moving(self.result.type.bits)
 
 
-class UniformRelayOp(UniformOp, RelayOp, ABC):
+class UniformRelayOp(UniformWholeOp, RelayOp, ABC):
     """A relay with the same lanes on both sides."""
 
     def trips(self, lanes: int) -> int:
@@ -470,25 +524,42 @@ class ReshapeOp(DataflowOp):
 
     def __init__(self, x: SSAValue, shape: Sequence[int], layer: str = ""):
         stream = stream_of(x)
+        result = StreamType.of(shape, stream.format).with_layout(stream.layout)
         super().__init__(
-            operands=[x],
-            properties={"layer": name_attr(layer)},
-            result_types=[StreamType.of(shape, stream.format, stream.width)],
+            operands=[x], properties={"layer": name_attr(layer)}, result_types=[result]
         )
 
+    @property
+    def takes_any_layout(self) -> bool:
+        """Whatever cuts both shapes into the same beats."""
+        return True
+
     def verify_(self) -> None:
-        """Same format, size and lanes."""
+        """Same format, size and beats."""
         a, b = stream_of(self.x), self.result.type
-        if (a.format, a.size, a.width) != (b.format, b.size, b.width):
+        if (a.format, a.size, a.layout) != (b.format, b.size, b.layout) or not self._same(a.layout):
             raise VerifyException(f"cannot see {a} as {b}")
+
+    def _same(self, layout: Layout) -> bool:
+        """Whether this cuts both shapes into the same beats."""
+        (_, width, channels), (_, columns, last) = map(image_of, self._shapes)
+        if channels != last:
+            return all(layout.is_whole(shape) for shape in self._shapes)
+        return width == columns or width % layout.pixels == columns % layout.pixels == 0
+
+    @property
+    def _shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return stream_of(self.x).shape, self.result.type.shape
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Reshape all but the batch axis."""
         return (args[0].reshape(len(args[0]), *self.result.type.shape),)
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """What is offered, if both shapes can carry it."""
-        a, b = stream_of(self.x), self.result.type
-        axis = gcd(a.shape[-1], b.shape[-1])
+        a = stream_of(self.x)
+        if self._same(offered[0]) and offered[0].beats(a.shape) <= target:
+            return Folding(offered, offered)
+        axis = gcd(*(shape[-1] for shape in self._shapes))
         lanes = choose_lanes(axis, lambda n: a.size // n, target, offered[0], most_lanes(a))
-        return Folding((lanes,), (lanes,))
+        return Folding((Layout(lanes),), (Layout(lanes),))

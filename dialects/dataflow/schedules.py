@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calocc.dialects.dataflow import depths
+from calocc.dialects.dataflow.layout import Layout, ceil_div
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.qnn.stretch import Stretch
 from calocc.dialects.qnn.windows import reach
@@ -43,8 +44,9 @@ class Window:
 
     `kernel`, `stride` and `dilation` are (rows, columns); `pads` is (top, bottom, left, right);
     `output` is (rows, columns) of windows, which may leave out trailing rows and columns nobody
-    reads; `in_lanes` and `out_lanes` are elements per beat. Raises ValueError when the last window
-    reaches beyond the padded image.
+    reads. `taken` and `given` are the layouts of image and windows; the stride of all windows of a
+    beat is a multiple of the pixels taken in one. Raises ValueError when that is not so, or when
+    the last window reaches beyond the padded image.
     """
 
     image: tuple[int, int, int]
@@ -52,8 +54,8 @@ class Window:
     stride: tuple[int, int]
     pads: tuple[int, int, int, int]
     output: tuple[int, int]
-    in_lanes: int
-    out_lanes: int
+    taken: Layout
+    given: Layout
     dilation: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
@@ -62,6 +64,7 @@ class Window:
         for axis, limit in enumerate(limits):
             if self._reach(axis) > limit:
                 raise ValueError(f"the last window of axis {axis} reaches beyond its padding")
+        _divide(self.stride[1] * self.given.pixels, self.taken.pixels, "pixels")
 
     def _reach(self, axis: int) -> int:
         return (self.output[axis] - 1) * self.stride[axis] + self._span(axis)
@@ -70,45 +73,77 @@ class Window:
         return reach(self.kernel[axis], self.dilation[axis])
 
     @property
+    def groups(self) -> tuple[int, int]:
+        """Groups of columns in front of the image, and in it: `taken.pixels` of them each."""
+        return ceil_div(self.pads[2], self.taken.pixels), ceil_div(self.image[1], self.taken.pixels)
+
+    @property
+    def lead(self) -> int:
+        """Columns of the first group in front of the first window."""
+        return self.groups[0] * self.taken.pixels - self.pads[2]
+
+    @property
+    def first_end(self) -> int:
+        """The group in which the last of the first `given.pixels` windows ends."""
+        last_start = self.lead + (self.given.pixels - 1) * self.stride[1]
+        return (last_start + self._span(1) - 1) // self.taken.pixels
+
+    @property
+    def group_stride(self) -> int:
+        """Groups from the end of some windows to that of the next `given.pixels`."""
+        return self.stride[1] * self.given.pixels // self.taken.pixels
+
+    @property
+    def held(self) -> int:
+        """Columns from the first window of a beat to the end of its last group."""
+        return (self.first_end + 1) * self.taken.pixels - self.lead
+
+    @property
     def extent(self) -> tuple[int, int]:
-        """Rows and columns of slots the loop visits: the image and the reach of its windows."""
-        return (
-            max(self._reach(0), self.pads[0] + self.image[0]),
-            max(self._reach(1), self.pads[2] + self.image[1]),
-        )
+        """Rows and groups of columns the loop visits: the image and the reach of its windows."""
+        later = (ceil_div(self.output[1], self.given.pixels) - 1) * self.group_stride
+        rows = max(self._reach(0), self.pads[0] + self.image[0])
+        return rows, max(self.first_end + later + 1, sum(self.groups))
 
     @property
     def beats_in(self) -> int:
-        """Input beats of a pixel."""
-        return _divide(self.image[2], self.in_lanes, "in_lanes")
+        """Input beats of a group."""
+        return ceil_div(self.image[2], self.taken.lanes)
 
     @property
     def beats_out(self) -> int:
-        """Output beats of a window."""
-        size = self.kernel[0] * self.kernel[1] * self.image[2]
-        return _divide(size, self.out_lanes, "out_lanes")
+        """Output beats of `given.pixels` windows."""
+        return ceil_div(self.kernel[0] * self.kernel[1] * self.image[2], self.given.lanes)
+
+    def steps(self, pixels: int) -> list[int]:
+        """Pixels that may be taken at once where this many windows are given at once."""
+        apart = self.stride[1] * pixels
+        return [n for n in range(1, min(apart, self.image[1]) + 1) if apart % n == 0]
 
     def real(self) -> NDArray[np.bool_]:
-        """Which slots are pixels of the image, (slots,), raster order."""
+        """Which slots are groups with pixels of the image, (slots,), raster order."""
         rows, columns = (_arange(n) for n in self.extent)
+        before, inside = self.groups
         row_inside = (rows >= self.pads[0]) & (rows < self.pads[0] + self.image[0])
-        column_inside = (columns >= self.pads[2]) & (columns < self.pads[2] + self.image[1])
+        column_inside = (columns >= before) & (columns < before + inside)
         return np.logical_and.outer(row_inside, column_inside).ravel()
 
     def valid(self) -> NDArray[np.bool_]:
-        """Which slots complete an output window, (slots,), raster order."""
-        return np.logical_and.outer(self._ends(0), self._ends(1)).ravel()
+        """Which slots complete output windows, (slots,), raster order."""
+        rows = self._ends(0, self._span(0) - 1, self.stride[0], self.output[0])
+        beats = ceil_div(self.output[1], self.given.pixels)
+        columns = self._ends(1, self.first_end, self.group_stride, beats)
+        return np.logical_and.outer(rows, columns).ravel()
 
-    def _ends(self, axis: int) -> NDArray[np.bool_]:
-        first = _arange(self.extent[axis]) - (self._span(axis) - 1)
-        stride = self.stride[axis]
-        return (first >= 0) & (first % stride == 0) & (first // stride < self.output[axis])
+    def _ends(self, axis: int, first: int, stride: int, count: int) -> NDArray[np.bool_]:
+        later = _arange(self.extent[axis]) - first
+        return (later >= 0) & (later % stride == 0) & (later // stride < count)
 
 
 @cache
-def _phase_counts(shape: Window) -> tuple[int, int, int, int]:
-    """Phases that read and emit, only read, only emit, do neither."""
-    reading, emitting = _phases(shape)
+def _phase_counts(shape: Window, taken: int, given: int) -> tuple[int, int, int, int]:
+    """Phases that read and emit so many pixels, only read, only emit, do neither."""
+    reading, emitting = _phases(replace(shape, taken=Layout(1, taken), given=Layout(1, given)))
     both = int((reading & emitting).sum())
     reads, emits = int(reading.sum()) - both, int(emitting.sum()) - both
     return both, reads, emits, len(reading) - both - reads - emits
@@ -118,16 +153,30 @@ def _phases(shape: Window) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return np.append(shape.real(), False), np.append(False, shape.valid())
 
 
-def window_trips(shape: Window, in_lanes: int, out_lanes: int) -> int:
-    """`window(...).trips` with other lanes than those of `shape`, without building the arrays."""
-    folded = replace(shape, in_lanes=in_lanes, out_lanes=out_lanes)
-    both, reads, emits, idle = _phase_counts(replace(shape, in_lanes=1, out_lanes=1))
-    beats_in, beats_out = folded.beats_in, folded.beats_out
+def window_trips(shape: Window, taken: Layout, given: Layout) -> int:
+    """`window(...).trips` in other layouts than those of `shape`, without building the arrays."""
+    both, reads, emits, idle = _phase_counts(shape, taken.pixels, given.pixels)
+    beats_in = ceil_div(shape.image[2], taken.lanes)
+    beats_out = ceil_div(shape.kernel[0] * shape.kernel[1] * shape.image[2], given.lanes)
     return both * max(beats_in, beats_out) + reads * beats_in + emits * beats_out + idle
 
 
+@cache
+def fastest_windows(shape: Window, pixels: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """For some numbers of windows given at once, all of each, the least iterations per event with
+    up to `most` elements in a beat of the image."""
+    channels, taps = shape.image[2], shape.kernel[0] * shape.kernel[1]
+
+    def trips(taken: int, given: int) -> int:
+        lanes = max(min(channels, most // taken), 1)
+        return window_trips(shape, Layout(lanes, taken), Layout(taps * channels, given))
+
+    return tuple(min(trips(n, given) for n in shape.steps(given)) for given in pixels)
+
+
 def window(shape: Window, depth: int | None = None) -> Schedule:
-    """A line buffer: phase `s` reads pixel `s` and emits the window that pixel `s - 1` completed.
+    """A line buffer: phase `s` reads the pixels of slot `s` and emits the windows that slot `s - 1`
+    completed.
 
     A phase lasts as long as the longer of its two transfers, and at least one iteration.
     """
@@ -146,7 +195,7 @@ def window(shape: Window, depth: int | None = None) -> Schedule:
 
 
 def matvec(
-    pixels: int,
+    vectors: int,
     inputs: int,
     outputs: int,
     simd: int,
@@ -154,30 +203,30 @@ def matvec(
     depth: int | None = None,
     inputs_first: bool = False,
 ) -> Schedule:
-    """`pixels` products of an outputs x inputs matrix: for pixel, for output fold, for input fold.
+    """Products of an outputs x inputs matrix: for vector, for output fold, for input fold.
 
-    A pixel's input is read during the first output fold and kept for the others; a beat of `pe`
-    outputs leaves at the end of each output fold. With `inputs_first` the two inner loops change
-    places: an input is used up when it is read, and all outputs leave in the last input fold.
+    A vector (or several at once) is read during the first output fold and kept for the others; a
+    beat of `pe` outputs leaves at the end of each output fold. With `inputs_first` the two inner
+    loops change places: an input is used up when it is read, and all outputs leave in the last
+    input fold.
     """
-    input_folds = _divide(inputs, simd, "simd")
-    output_folds = _divide(outputs, pe, "pe")
+    input_folds, output_folds = ceil_div(inputs, simd), ceil_div(outputs, pe)
     trips = output_folds * input_folds
-    starts = _arange(pixels, step=trips)
+    starts = _arange(vectors, step=trips)
     if inputs_first:
         reads = np.add.outer(starts, _arange(input_folds, step=output_folds)).ravel()
         writes = _runs(starts + trips - output_folds, output_folds)
     else:
         reads = _runs(starts, input_folds)
-        writes = _arange(pixels * output_folds, start=input_folds - 1, step=input_folds)
+        writes = _arange(vectors * output_folds, start=input_folds - 1, step=input_folds)
     return Schedule(
-        (reads,), (writes,), pixels * trips, depths.matvec(simd) if depth is None else depth
+        (reads,), (writes,), vectors * trips, depths.matvec(simd) if depth is None else depth
     )
 
 
 def reduce(outer: int, taps: int, channels: int, lanes: int, depth: int | None = None) -> Schedule:
     """Per outer index fold `taps` rows of channels into one; the result leaves with the last."""
-    beats = _divide(channels, lanes, "lanes")
+    beats = ceil_div(channels, lanes)
     trips = outer * taps * beats
     last_rows = _arange(outer, start=(taps - 1) * beats, step=taps * beats)
     return Schedule(
@@ -206,23 +255,6 @@ def fork(beats: int, outputs: int, depth: int | None = None) -> Schedule:
     """Each iteration reads a beat and writes it to every output."""
     each = _arange(beats)
     return Schedule((each,), (each,) * outputs, beats, depths.moving() if depth is None else depth)
-
-
-def lanes(in_beats: int, out_beats: int, depth: int | None = None) -> Schedule:
-    """Width conversion: an iteration per beat of the narrower side.
-
-    Narrowing by m reads a beat in the first of m iterations and writes in all; widening by m
-    reads in all and writes in the last of m.
-    """
-    trips = max(in_beats, out_beats)
-    each = _arange(trips)
-    if out_beats >= in_beats:
-        ratio = _divide(out_beats, in_beats, "in_beats")
-        reads, writes = _arange(in_beats, step=ratio), each
-    else:
-        ratio = _divide(in_beats, out_beats, "out_beats")
-        reads, writes = each, _arange(out_beats, start=ratio - 1, step=ratio)
-    return Schedule((reads,), (writes,), trips, depths.moving() if depth is None else depth)
 
 
 def concat(outer: int, *beats: int, depth: int | None = None) -> Schedule:

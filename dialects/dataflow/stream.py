@@ -1,4 +1,4 @@
-"""`!dataflow.stream`: a tensor on its way through a FIFO, `lanes` elements per beat."""
+"""`!dataflow.stream`: a tensor on its way through a FIFO, beat by beat."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
+from calocc.dialects.dataflow.layout import Layout, image_of
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.fixed.types import FixedType
 
@@ -20,19 +21,22 @@ WIDEST_BEAT = 4096
 
 @irdl_attr_definition
 class StreamType(ParametrizedAttribute, TypeAttribute):
-    """`!dataflow.stream<tensor<56x55x4x!fixed.num<s14, 5>>, 4>`: row-major, 4 elements a beat.
+    """`!dataflow.stream<tensor<56x55x4x!fixed.num<s14, 5>>, 4 x 2>`: beats of 2 pixels, of 4
+    neighbouring channels each; `x 2` is left out where it is `x 1`.
 
-    The lanes divide the last axis, so that a lane always carries the same channels.
+    See `Layout` for the order of beats, and for lanes that are not there.
     """
 
     name = "dataflow.stream"
     tensor: TensorType[FixedType]
     lanes: IntAttr
+    pixels: IntAttr
 
     @staticmethod
-    def of(shape: Sequence[int], format: Format, lanes: int = 1) -> StreamType:
-        """The stream of a tensor with `lanes` elements per beat."""
-        return StreamType(TensorType(FixedType.of(format), shape), IntAttr(lanes))
+    def of(shape: Sequence[int], format: Format, lanes: int = 1, pixels: int = 1) -> StreamType:
+        """The stream of a tensor with `lanes` elements of each of `pixels` pixels per beat."""
+        tensor = TensorType(FixedType.of(format), shape)
+        return StreamType(tensor, IntAttr(lanes), IntAttr(pixels))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,9 +49,14 @@ class StreamType(ParametrizedAttribute, TypeAttribute):
         return self.tensor.element_type.format
 
     @property
+    def layout(self) -> Layout:
+        """How the tensor is cut into beats."""
+        return Layout(self.lanes.data, self.pixels.data)
+
+    @property
     def width(self) -> int:
-        """Elements per beat."""
-        return self.lanes.data
+        """Elements per beat, of all its pixels."""
+        return self.layout.width
 
     @property
     def bits(self) -> int:
@@ -67,25 +76,35 @@ class StreamType(ParametrizedAttribute, TypeAttribute):
     @property
     def beats(self) -> int:
         """Beats per event."""
-        return self.size // self.width
+        return self.layout.beats(self.shape)
 
-    def with_lanes(self, lanes: int) -> StreamType:
-        """The same tensor, `lanes` elements per beat."""
-        return StreamType(self.tensor, IntAttr(lanes))
+    @property
+    def is_whole(self) -> bool:
+        """Whether a beat is part of one pixel, with all lanes there."""
+        return self.layout.is_whole(self.shape)
+
+    def with_layout(self, layout: Layout) -> StreamType:
+        """The same tensor in other beats."""
+        return StreamType(self.tensor, IntAttr(layout.lanes), IntAttr(layout.pixels))
 
     def verify(self) -> None:
-        """The lanes divide the last axis, and the elements are fixed-point numbers."""
+        """A beat is within the last two axes, and the elements are fixed-point numbers."""
         if not isinstance(self.tensor.element_type, FixedType):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise VerifyException("a stream carries fixed-point numbers")
-        last = self.shape[-1] if self.shape else 1
-        if self.width < 1 or last % self.width:
-            raise VerifyException(f"{self.width} lanes do not divide the last axis of {self.shape}")
+        _, pixels, channels = image_of(self.shape)
+        if not 1 <= self.layout.lanes <= channels:
+            raise VerifyException(f"the last axis of {self.shape} has no {self.layout.lanes} lanes")
+        if not 1 <= self.layout.pixels <= pixels:
+            raise VerifyException(f"a row of {self.shape} has no {self.layout.pixels} pixels")
 
     def print_parameters(self, printer: Printer) -> None:
-        """Print `<tensor, lanes>`."""
+        """Print `<tensor, lanes>` or `<tensor, lanes x pixels>`."""
+        layout = self.layout
         with printer.in_angle_brackets():
             printer.print_attribute(self.tensor)
-            printer.print_string(f", {self.width}")
+            printer.print_string(f", {layout.lanes}")
+            if layout.pixels != 1:
+                printer.print_string(f" x {layout.pixels}")
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
@@ -93,7 +112,10 @@ class StreamType(ParametrizedAttribute, TypeAttribute):
         with parser.in_angle_brackets():
             tensor = parser.parse_type()
             parser.parse_characters(",")
-            return tensor, IntAttr(parser.parse_integer())
+            lanes, pixels = parser.parse_integer(), 1
+            if parser.parse_optional_keyword("x"):
+                pixels = parser.parse_integer()
+            return tensor, IntAttr(lanes), IntAttr(pixels)
 
 
 def port_stream(shape: Sequence[int], format: Format) -> StreamType:

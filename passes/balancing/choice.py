@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calocc.dialects.dataflow.compute import MatvecOp
+from calocc.dialects.dataflow.foldings import Foldings, Pin
 from calocc.dialects.dataflow.resources import Resources
 
 RATIOS = tuple(k / 16 for k in range(1, 16))
@@ -17,13 +18,18 @@ LOWEST_PRICE, HIGHEST_PRICE = 1e-3, 1e12
 """Cycles that all of a resource may be worth."""
 STEPS = 32
 """Halvings in the search for a price, on a logarithmic scale."""
+NEAREST = 1.01
+"""The least ratio between the cycles of two options."""
 Amounts = NDArray[np.float64]
 Picks = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Share:
-    """What a matrix product gets: cycles per event, and whether it multiplies in logic."""
+    """What a matrix product gets: cycles per event, and whether it multiplies in logic.
+
+    They are those of the windows in front where they take more.
+    """
 
     cycles: int
     in_logic: bool = False
@@ -44,36 +50,24 @@ class Options:
     """(options, resources)"""
 
     @staticmethod
-    def of(op: MatvecOp, pin: Mapping[str, int]) -> Options:
-        """All foldings that a pin leaves, with both kinds of multipliers."""
-        foldings = [
-            (simd, pe)
-            for simd, pe in op.foldings()
-            if pin.get("simd", simd) == simd and pin.get("pe", pe) == pe
-        ]
+    def of(op: MatvecOp, pin: Pin) -> Options:
+        """The foldings that a pin leaves, with both kinds of multipliers."""
         shares: list[Share] = []
         costs: list[Amounts] = []
         for in_logic in (False, True):
-            for cycles, (simd, pe) in _cheapest(op, foldings, in_logic):
+            for cycles, folding in _spread(op.foldings(pin, in_logic)):
                 shares.append(Share(cycles, in_logic))
-                costs.append(amounts(op.cost(simd, pe, in_logic)))
+                costs.append(amounts(op.cost(*folding, in_logic)))
         return Options(shares, np.array([s.cycles for s in shares], np.float64), np.array(costs))
 
 
-def _cheapest(
-    op: MatvecOp, foldings: Sequence[tuple[int, int]], in_logic: bool
-) -> Iterator[tuple[int, tuple[int, int]]]:
-    """The cycles that are worth their multipliers, ascending, with their foldings."""
-    best: dict[int, tuple[int, int, int]] = {}
-    for simd, pe in foldings:
-        key, own = op.cycles(simd, pe), (op.multipliers(simd, pe, in_logic), pe, simd)
-        best[key] = min(best.get(key, own), own)
-    least = None
-    for cycles in sorted(best):
-        multipliers, pe, simd = best[cycles]
-        if least is None or multipliers < least:
-            least = multipliers
-            yield cycles, (simd, pe)
+def _spread(found: Foldings) -> Iterator[tuple[int, tuple[int, int, int]]]:
+    """Foldings whose cycles differ by a share that is worth telling apart, the fastest first."""
+    triples, last = found.triples(), 0
+    for k, cycles in enumerate(found.cycles.tolist()):
+        if cycles > last * NEAREST and found.cheapest(cycles).start == k:
+            last = cycles
+            yield cycles, min(triples[found.cheapest(cycles)], key=lambda t: (t[2], t[1]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import gcd, lcm
 
 from xdsl.dialects.builtin import UnitAttr
@@ -13,12 +14,17 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from calocc.compiler.diagnostics import CaloccError
 from calocc.dialects.dataflow.compute import MatvecOp
-from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp, divisors, most_lanes
+from calocc.dialects.dataflow.foldings import Pin
+from calocc.dialects.dataflow.gearbox import Gearbox
+from calocc.dialects.dataflow.layout import Layout, image_of
+from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp, most_lanes
 from calocc.dialects.dataflow.routing import LanesOp
 from calocc.dialects.dataflow.stream import StreamType, port_stream, stream_of
 from calocc.passes.balancing.choice import Share
 
 Pins = Mapping[str, Mapping[str, int]]
+PINNED = ("pe", "simd", "pixels")
+"""What a user may set for a layer."""
 
 
 @dataclass(eq=False)
@@ -38,7 +44,7 @@ class BadPin(CaloccError):
 
     @property
     def hint(self) -> str:
-        return "pe divides the layer's outputs, simd the inputs of one output"
+        return "pe is at most the layer's outputs, simd its inputs, pixels those of a row"
 
 
 @dataclass(frozen=True)
@@ -83,13 +89,13 @@ def refold(function: FuncOp, goal: Goal, pins: Pins) -> None:
     for op in list(function.body.block.ops):
         if isinstance(op, ReturnOp):
             streams = (stream_of(o) for o in op.operands)
-            lanes = tuple(port_stream(s.shape, s.format).width for s in streams)
-            _convert_operands(op, lanes, goal.others)
+            layouts = tuple(port_stream(s.shape, s.format).layout for s in streams)
+            _convert_operands(op, layouts, goal.others)
         elif isinstance(op, DataflowOp):
             target = targets[op]
             folding = _folding(op, target, pins)
             _convert_operands(op, folding.inputs, target)
-            _set_lanes(op, folding.outputs)
+            _set_layouts(op, folding.outputs)
             op.fold_inside(folding)
     function.update_function_type()
 
@@ -103,55 +109,64 @@ def _drop_converters(function: FuncOp) -> None:
 
 
 def _folding(op: DataflowOp, target: int, pins: Pins) -> Folding:
-    offered = tuple(s.width for s in op.inputs)
-    pin = pins.get(op.layer_name)
-    if pin is None or not isinstance(op, MatvecOp):
-        return op.fold(offered, target)
-    n, m = op.weights.shape
-    simd, pe = pin.get("simd", 1), pin.get("pe", 1)
-    if n % simd or m % pe:
-        raise BadPin(op.layer_name, f"pe={pe}, simd={simd} do not divide {m} outputs, {n} inputs")
-    if "simd" not in pin:
-        simd = _fast_enough(n, op.positions * (m // pe), target)
-    if "pe" not in pin:
-        pe = _fast_enough(m, op.positions * (n // simd), target)
-    return Folding((simd,), (pe,))
+    offered = tuple(s.layout for s in op.inputs)
+    if isinstance(op, MatvecOp) and op.layer_name in pins:
+        return op.fold_pinned(offered, target, pin_of(op, pins))
+    return op.fold(offered, target)
 
 
-def _fast_enough(size: int, repeats: int, target: int) -> int:
-    """The least divisor of `size` whose share of a loop is done in time, or else `size`."""
-    return next((d for d in divisors(size) if repeats * (size // d) <= target), size)
+def pin_of(op: MatvecOp, pins: Pins) -> Pin:
+    """What a user asks for a layer; raise BadPin for more than it has."""
+    pin = Pin(**pins.get(op.layer_name, {}))
+    (n, m), (_, width, _) = op.weights.shape, image_of(op.outputs[0].shape)
+    sizes = (("simd", pin.simd, n), ("pe", pin.pe, m), ("pixels", pin.pixels, width))
+    for key, value, most in sizes:
+        if value is not None and value > most:
+            raise BadPin(op.layer_name, f"{key}={value} is more than the {most} that there are")
+    return pin
 
 
-def _convert_operands(op: Operation, lanes: tuple[int, ...], target: int) -> None:
-    for k, wanted in enumerate(lanes):
+def _convert_operands(op: Operation, layouts: tuple[Layout, ...], target: int) -> None:
+    for k, wanted in enumerate(layouts):
         op.operands[k] = _converted(op, op.operands[k], wanted, target)
 
 
-def _converted(op: Operation, value: SSAValue, lanes: int, target: int) -> SSAValue:
-    """The stream with these lanes, in two steps if neither width divides the other."""
-    have = stream_of(value).width
-    if have == lanes:
+def _converted(op: Operation, value: SSAValue, wanted: Layout, target: int) -> SSAValue:
+    """The stream in this layout, by the cheapest way that is fast enough."""
+    stream = stream_of(value)
+    if stream.layout == wanted:
         return value
     layer = op.layer_name if isinstance(op, DataflowOp) else "output"
-    direct = max(have, lanes) % min(have, lanes) == 0
-    step = lanes if direct else _between(stream_of(value), lanes, target)
-    converter = LanesOp(value, step, layer)
-    converter.result.name_hint = value.name_hint
-    Rewriter.insert_op(converter, InsertPoint.before(op))
-    return _converted(op, converter.result, lanes, target)
+    for layout in min(_ways(stream, wanted), key=lambda way: _price(stream, way, target)):
+        converter = LanesOp(value, layout, layer)
+        converter.result.name_hint = value.name_hint
+        Rewriter.insert_op(converter, InsertPoint.before(op))
+        value = converter.result
+    return value
 
 
-def _between(stream: StreamType, lanes: int, target: int) -> int:
-    """Lanes on the way: the common divisor is small, the common multiple never slower."""
-    narrow, wide = gcd(stream.width, lanes), lcm(stream.width, lanes)
-    slow = stream.size // narrow > target
-    return wide if slow and wide <= most_lanes(stream) else narrow
+def _ways(stream: StreamType, wanted: Layout) -> list[tuple[Layout, ...]]:
+    """Layouts one after the other: at once, or by way of a common divisor or multiple."""
+    have, last = stream.layout, stream.shape[-1]
+    steps = (gcd(have.lanes, wanted.lanes), lcm(have.lanes, wanted.lanes))
+    between = [Layout(n, wanted.pixels) for n in steps if n <= last]
+    useful = (y for y in between if y not in (have, wanted) and y.width <= most_lanes(stream))
+    return [(wanted,), *((y, wanted) for y in useful)]
 
 
-def _set_lanes(op: DataflowOp, lanes: tuple[int, ...]) -> None:
-    for result, width in zip(op.results, lanes, strict=True):
-        Rewriter.replace_value_with_new_type(result, stream_of(result).with_lanes(width))
+def _price(stream: StreamType, way: Sequence[Layout], target: int) -> tuple[int, int]:
+    """Cycles beyond the target, then LUTs and flip-flops."""
+    image, cycles, cost = image_of(stream.shape), 0, 0
+    for taken, given in pairwise((stream.layout, *way)):
+        box = Gearbox(image, taken, given)
+        used = box.resources(stream.format.width)
+        cycles, cost = max(cycles, box.trips), cost + used.lut + used.ff
+    return max(cycles - target, 0), cost
+
+
+def _set_layouts(op: DataflowOp, layouts: tuple[Layout, ...]) -> None:
+    for result, layout in zip(op.results, layouts, strict=True):
+        Rewriter.replace_value_with_new_type(result, stream_of(result).with_layout(layout))
 
 
 def require_layers(function: FuncOp, pins: Pins) -> None:
@@ -164,12 +179,12 @@ def require_layers(function: FuncOp, pins: Pins) -> None:
 
 
 def parse_pins(texts: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    """`layer.pe=N` and `layer.simd=N` as {layer: {key: N}}; raise BadPin for anything else."""
+    """`layer.pe=N` and the like as {layer: {key: N}}; raise BadPin for anything else."""
     pins: dict[str, dict[str, int]] = {}
     for text in texts:
         place, _, value = text.partition("=")
         layer, _, key = place.rpartition(".")
-        if key not in ("pe", "simd") or not value.isdecimal() or int(value) < 1:
-            raise BadPin(place, f"{text!r} is not LAYER.pe=N or LAYER.simd=N")
+        if key not in PINNED or not value.isdecimal() or int(value) < 1:
+            raise BadPin(place, f"{text!r} is not LAYER.pe=N, LAYER.simd=N or LAYER.pixels=N")
         pins.setdefault(layer, {})[key] = int(value)
     return pins

@@ -25,7 +25,7 @@ from calocc.compiler.report import total_resources
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.resources import Resources
 from calocc.passes.balancing.choice import Amounts, Market, Options, Share, amounts
-from calocc.passes.balancing.folding import Goal, Pins, matvecs, refold
+from calocc.passes.balancing.folding import Goal, Pins, matvecs, pin_of, refold
 from calocc.passes.check_dataflow import find_obstacle
 from calocc.passes.size_fifos import set_depths
 from calocc.runtime.critical_path import critical_path
@@ -66,8 +66,7 @@ class Search:
     @cached_property
     def _market(self) -> Market:
         layers = [
-            Options.of(op, self.pins.get(op.layer_name, {}))
-            for op in matvecs(main_function(self.module))
+            Options.of(op, pin_of(op, self.pins)) for op in matvecs(main_function(self.module))
         ]
         return Market.of(layers, amounts(self.limits))
 

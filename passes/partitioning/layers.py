@@ -100,7 +100,7 @@ def _channelwise(
     result = StreamType.of(shape, op.out, multiplier)
     format, epilogue = format_of(op.w), epilogue_region([op.out])
     y = DepthwiseOp(x, BlobAttr.of(kernels), format, epilogue, result, op.layer_name)
-    return partition.lanes(partition.add(y), 1, op.layer_name)
+    return partition.single(partition.add(y), op.layer_name)
 
 
 def _interleaved(

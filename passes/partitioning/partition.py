@@ -10,6 +10,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from calocc.compiler.diagnostics import CaloccError, Reasoned
 from calocc.compiler.rules import NoRule, Rules
 from calocc.dialects.dataflow.compute import MapOp
+from calocc.dialects.dataflow.layout import SINGLE, Layout
 from calocc.dialects.dataflow.process import DataflowOp, epilogue_region
 from calocc.dialects.dataflow.routing import ForkOp, LanesOp, ReshapeOp
 from calocc.dialects.dataflow.stream import port_stream, stream_of
@@ -59,7 +60,7 @@ class Partition:
         port = port_stream(shape, format_of(argument))
         stream = self.block.insert_arg(port, len(self.block.args))
         stream.name_hint = argument.name_hint
-        self.publish(argument, self.lanes(stream, 1, argument.name_hint or "input"))
+        self.publish(argument, self.single(stream, argument.name_hint or "input"))
 
     def output(self, value: SSAValue) -> SSAValue:
         """A port that takes a pixel per beat; an input never reaches it without a process."""
@@ -68,13 +69,17 @@ class Partition:
             region = epilogue_region([format_of(value)])
             stream = self.add(MapOp([stream], region, stream_of(stream), "output"))
         port = port_stream(stream_of(stream).shape, stream_of(stream).format)
-        return self.lanes(stream, port.width, "output")
+        return self.converted(stream, port.layout, "output")
 
-    def lanes(self, stream: SSAValue, lanes: int, layer: str) -> SSAValue:
-        """The stream with another number of lanes."""
-        if stream_of(stream).width == lanes:
+    def single(self, stream: SSAValue, layer: str) -> SSAValue:
+        """The stream with an element per beat."""
+        return self.converted(stream, SINGLE, layer)
+
+    def converted(self, stream: SSAValue, layout: Layout, layer: str) -> SSAValue:
+        """The stream in another layout."""
+        if stream_of(stream).layout == layout:
             return stream
-        return self.add(LanesOp(stream, lanes, layer))
+        return self.add(LanesOp(stream, layout, layer))
 
     def lower(self, op: Operation) -> None:
         """Lower one layer."""

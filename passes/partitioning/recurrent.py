@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from xdsl.ir import Block, Region, SSAValue
 
+from calocc.dialects.dataflow.layout import Layout
 from calocc.dialects.dataflow.recurrent import DotOp, NextOp, RecurrentOp, phases_of
 from calocc.dialects.dataflow.reverse import ReverseOp
 from calocc.dialects.dataflow.stream import StreamType
@@ -68,7 +69,7 @@ def _recurrent(partition: Partition, op: QnnRecurrentOp) -> SSAValue:
             op.layer_name, str(error), "use an LSTM, a GRU or a SimpleRNN"
         ) from None
     result = StreamType.of(shape_of(op.result), op.out)
-    x = partition.lanes(partition.take(op.x), len(op.gates), op.layer_name)
+    x = partition.converted(partition.take(op.x), Layout(len(op.gates)), op.layer_name)
     return partition.add(RecurrentOp(x, Region(unit.block), result, layer=op.layer_name))
 
 

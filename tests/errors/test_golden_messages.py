@@ -60,7 +60,7 @@ SAMPLES: list[CaloccError] = [
     BadFormat("option --input image", "'float' is not fixed<W,I> or ufixed<W,I>"),
     BadGoal("beauty"),
     BadInput("image", "its array has the shape (5, 7)", "give numbers of the shape (events, 56)"),
-    BadPin("dense", "pe=7, simd=1 do not divide 32 outputs, 64 inputs"),
+    BadPin("dense", "pe=70 is more than the 32 that there are"),
     BadPipeline("fuze", "there is no pass 'fuze'", "did you mean fuse? `calocc-opt --list-passes`"),
     BitsChanged("thresholds", "energy", (3, 0), expected=83.25, found=83.5, differing=7),
     InvalidModule("layer 'sum' (qnn.add)", "fixed<4,2> does not hold the results", "fuse"),

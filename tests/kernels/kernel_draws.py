@@ -15,6 +15,9 @@ from math import floor, prod
 import numpy as np
 from kernel_harness import Case, Ints, Port, constants
 
+from calocc.codegen.vitis.emitters.compute import folded_weights
+from calocc.dialects.dataflow.gearbox import Gearbox
+from calocc.dialects.dataflow.layout import Layout
 from calocc.dialects.dataflow.packing import packing
 from calocc.dialects.dataflow.transposition import Transposition
 from calocc.dialects.fixed.format import Format
@@ -114,44 +117,60 @@ class Axis:
         return (self.taps - 1) * self.dilation + 1
 
     @property
-    def slots(self) -> int:
+    def padded(self) -> int:
         """The padded size that all windows and all pixels fit in."""
         return max((self.out - 1) * self.stride + self.span, self.before + self.size)
 
-    def real(self, slot: int) -> bool:
-        """Whether the slot is a pixel, not padding."""
-        return self.before <= slot < self.before + self.size
+    def slots(self, taken: int = 1, given: int = 1) -> tuple[list[bool], list[bool]]:
+        """For slots of `taken` pixels of the widened padded image whether they hold pixels, and
+        whether `given` windows have ended that had not ended with the slot before."""
+        lead = -self.before % taken
+        first = (lead + self.before) // taken
+        ends = [
+            (lead + (k * given + given - 1) * self.stride + self.span - 1) // taken
+            for k in range(-(-self.out // given))
+        ]
+        last = max(ends[-1], first + (self.size - 1) // taken)
+        inside = range(first, first + (self.size - 1) // taken + 1)
+        return [s in inside for s in range(last + 1)], [s in ends for s in range(last + 1)]
 
-    def valid(self, slot: int) -> bool:
-        """Whether a window ends at this slot."""
-        start = slot - self.span + 1
-        return start >= 0 and start % self.stride == 0 and start // self.stride < self.out
 
-
-def window_trips(rows: Axis, cols: Axis, in_beats: int, out_beats: int) -> int:
+def window_trips(
+    rows: Axis, cols: Axis, taken: int, given: int, in_beats: int, out_beats: int
+) -> int:
     """The sum of the lengths of all phases, evaluated phase by phase."""
-    slots = [(r, c) for r in range(rows.slots) for c in range(cols.slots)]
-    real = [rows.real(r) and cols.real(c) for r, c in slots] + [False]
-    emit = [False] + [rows.valid(r) and cols.valid(c) for r, c in slots]
+    (row_real, row_ends), (col_real, col_ends) = rows.slots(), cols.slots(taken, given)
+    real = [r and c for r in row_real for c in col_real] + [False]
+    emit = [False] + [r and c for r in row_ends for c in col_ends]
     return sum(
         max(out_beats if e else 0, in_beats if r else 0, 1) for r, e in zip(real, emit, strict=True)
     )
 
 
 def draw_window(rng: random.Random) -> Case:
-    """`window`: any stride, padding on every side, unused rows and columns at the end."""
+    """`window`: any stride, padding on every side, unused rows and columns at the end; one pixel
+    after the other, or several pixels and windows at once."""
     rows, cols, channels = Axis.draw(rng), Axis.draw(rng), rng.randint(1, 6)
     window = rows.taps * cols.taps * channels
     element = draw_format(rng)
-    image = Port(element, rng.choice(divisors(channels)), rows.size * cols.size * channels)
-    patches = Port(element, rng.choice(divisors(window)), rows.out * cols.out * window)
+    given = draw_layout(rng, cols.out, window)
+    apart = divisors(cols.stride * given.pixels)
+    taken = draw_layout(rng, 1, channels)
+    taken = Layout(taken.lanes, rng.choice([n for n in apart if n <= cols.size]))
+    shape = rows.size, cols.size, channels
+    image = Port(element, taken.lanes, prod(shape), shape, taken.pixels)
+    windows = rows.out, cols.out, window
+    patches = Port(element, given.lanes, prod(windows), windows, given.pixels)
     padding = rng.choice([0, element.min_mantissa])
-    trips = window_trips(rows, cols, channels // image.lanes, window // patches.lanes)
+    beats = -(-channels // taken.lanes), -(-window // given.lanes)
+    trips = window_trips(rows, cols, taken.pixels, given.pixels, *beats)
     sizes = constants(
         "sizes",
         in_height=rows.size,
         in_width=cols.size,
         n_chan=channels,
+        in_pixels=taken.pixels,
+        out_pixels=given.pixels,
         filt_height=rows.taps,
         filt_width=cols.taps,
         stride_height=rows.stride,
@@ -166,7 +185,7 @@ def draw_window(rng: random.Random) -> Case:
     )
 
     def model(event: Sequence[Ints]) -> list[Ints]:
-        padded = np.full((rows.slots, cols.slots, channels), padding, dtype=np.int64)
+        padded = np.full((rows.padded, cols.padded, channels), padding, dtype=np.int64)
         top, left = rows.before, cols.before
         pixels = event[0].reshape(rows.size, cols.size, channels)
         padded[top : top + rows.size, left : left + cols.size] = pixels
@@ -193,8 +212,11 @@ def pad_value(element: Format, mantissa: int) -> str:
 
 def draw_matvec(rng: random.Random) -> Case:
     """`matvec` with random weights in random foldings."""
-    vectors, n, m = rng.randint(1, 4), rng.randint(1, 12), rng.randint(1, 12)
-    simd, pe = rng.choice(divisors(n)), rng.choice(divisors(m))
+    rows, width = rng.randint(1, 2), rng.randint(1, 5)
+    n, m = rng.randint(1, 12), rng.randint(1, 12)
+    simd, pe = draw_layout(rng, 1, n).lanes, draw_layout(rng, 1, m).lanes
+    pixels = draw_layout(rng, width, 1).pixels
+    groups, vectors = rows * -(-width // pixels), rows * width
     element, weight = draw_format(rng), draw_format(rng)
     numbers = np.random.default_rng(rng.randrange(1 << 32))
     matrix = numbers.integers(weight.min_mantissa, weight.max_mantissa, (n, m), endpoint=True)
@@ -205,10 +227,9 @@ def draw_matvec(rng: random.Random) -> Case:
         (int(matrix.min()), int(matrix.max())), (element.min_mantissa, element.max_mantissa)
     )
     first = rng.choice(["false", "true"])
-    order = (3, 0, 2, 1) if first == "true" else (3, 2, 0, 1)
-    layout = matrix.reshape(n // simd, simd, m // pe, pe).transpose(order)
+    layout = folded_weights(matrix, pe, simd, first == "true")
     storage = rng.choice(["lutram", "bram", "uram"])
-    sizes = constants("sizes", n_vectors=vectors, n_in=n, n_out=m)
+    sizes = constants("sizes", n_vectors=groups, n_pixels=pixels, n_in=n, n_out=m)
     in_logic = rng.random() < 0.3
     products = constants(
         "products", n_packed=1 if in_logic else packed.count, spacing=packed.spacing
@@ -224,7 +245,7 @@ def draw_matvec(rng: random.Random) -> Case:
         "    typedef case_epilogue epilogue;\n"
         "};\n"
         f"static const long long mantissas[] = {{{', '.join(map(str, layout.reshape(-1)))}}};\n"
-        f"static config::weight_t weights[{pe}][{n * m // (pe * simd)}][{simd}];"
+        f"static config::weight_t weights[{pe}][{layout.shape[1]}][{simd}];"
     ).replace("struct epilogue", "struct case_epilogue")
 
     def model(event: Sequence[Ints]) -> list[Ints]:
@@ -232,27 +253,29 @@ def draw_matvec(rng: random.Random) -> Case:
 
     return Case(
         "matvec",
-        (Port(element, simd, vectors * n),),
-        (Port(epilogue.result, pe, vectors * m),),
+        (Port(element, simd, vectors * n, (rows, width, n), pixels),),
+        (Port(epilogue.result, pe, vectors * m, (rows, width, m), pixels),),
         definitions,
-        f"fill(&weights[0][0][0], mantissas, {n * m}); "
+        f"fill(&weights[0][0][0], mantissas, {layout.size}); "
         "nnet::matvec<in0_T, out0_T, config>(in0, out0, weights);",
-        vectors * (n // simd) * (m // pe),
+        groups * -(-n // simd) * -(-m // pe),
         model,
     )
 
 
 def draw_reduce(rng: random.Random) -> Case:
     """`reduce` by sum or maximum."""
-    positions, taps, channels = rng.randint(1, 4), rng.randint(1, 9), rng.randint(1, 8)
-    lanes = rng.choice(divisors(channels))
-    at_once = rng.choice(divisors(taps)) if lanes == channels else 1
+    rows, width, taps, channels = (rng.randint(1, n) for n in (2, 4, 9, 8))
+    pixels = draw_layout(rng, width, 1).pixels
+    lanes = rng.choice([*divisors(channels), channels])
+    at_once = rng.randint(1, taps) if lanes == channels else 1
+    groups, positions = rows * -(-width // pixels), rows * width
     element = draw_format(rng)
-    maximum = rng.random() < 0.5
+    taken, maximum = positions * taps * channels, rng.random() < 0.5
     accum = element if maximum else Format(True, 16, 16 - element.frac)
     epilogue = Epilogue.draw(rng, accum)
     combination = "x > acc ? accum_t(x) : acc" if maximum else "acc + x"
-    sizes = constants("sizes", n_positions=positions, n_taps=taps, n_chan=channels)
+    sizes = constants("sizes", n_positions=groups, n_taps=taps, n_chan=channels, n_pixels=pixels)
     definitions = (
         f"{sizes}\n{epilogue.definition}\n"
         "struct config : sizes {\n"
@@ -270,11 +293,11 @@ def draw_reduce(rng: random.Random) -> Case:
 
     return Case(
         "reduce",
-        (Port(element, lanes * at_once, positions * taps * channels),),
-        (Port(epilogue.result, lanes, positions * channels),),
+        (Port(element, lanes * at_once, taken, (rows, width, taps * channels), pixels),),
+        (Port(epilogue.result, lanes, positions * channels, (rows, width, channels), pixels),),
         definitions,
         "nnet::reduce<in0_T, out0_T, config>(in0, out0);",
-        positions * taps * channels // (lanes * at_once),
+        groups * -(-taps // at_once) * (channels // lanes),
         model,
     )
 
@@ -282,13 +305,14 @@ def draw_reduce(rng: random.Random) -> Case:
 def draw_map(rng: random.Random) -> Case:
     """`map` of one tensor (adds 3 * channel + 1) or two (their sum plus that)."""
     pixels, channels, two = rng.randint(1, 6), rng.randint(1, 8), rng.random() < 0.5
-    lanes = rng.choice(divisors(channels))
+    layout, shape = draw_layout(rng, pixels, channels), (pixels, channels)
+    beats = layout.beats(shape)
     a, b = draw_format(rng), draw_format(rng)
     exact = Format(True, 32, 32 - max(f.frac for f in _ELEMENTS))
     epilogue = Epilogue.draw(rng, exact)
     names = ["a", "b"][: 1 + two]
     parameters = ", ".join(f"const ap_{f} &{name}" for name, f in zip(names, (a, b), strict=False))
-    sizes = constants("sizes", n_beats=pixels * channels // lanes, n_chan=channels)
+    sizes = constants("sizes", n_beats=beats, n_chan=channels, n_pixels=layout.pixels)
     definitions = (
         f"{sizes}\n{epilogue.definition}\n"
         "struct config : sizes {\n"
@@ -303,16 +327,20 @@ def draw_map(rng: random.Random) -> Case:
         shifted = [x << (exact.frac - f.frac) for x, f in zip(event, formats, strict=True)]
         return flat(epilogue.model(np.sum(shifted, axis=0).reshape(pixels, channels)))
 
-    ports = tuple(Port(f, lanes, pixels * channels) for f in (a, b)[: 1 + two])
+    ports = tuple(
+        Port(f, layout.lanes, pixels * channels, shape, layout.pixels)
+        for f in (a, b, epilogue.result)
+    )
+    ports, out = ports[: 1 + two], ports[2]
     arguments = ", ".join(f"in{i}" for i in range(len(ports)))
     types = ", ".join(f"in{i}_T" for i in range(len(ports)))
     return Case(
         "map",
         ports,
-        (Port(epilogue.result, lanes, pixels * channels),),
+        (out,),
         definitions,
         f"nnet::map<{types}, out0_T, config>({arguments}, out0);",
-        pixels * channels // lanes,
+        beats,
         model,
     )
 
@@ -333,19 +361,38 @@ def draw_fork(rng: random.Random) -> Case:
     )
 
 
+def draw_layout(rng: random.Random, pixels: int, channels: int) -> Layout:
+    """Any layout: about as often one that divides the axes as one that does not."""
+    if rng.random() < 0.5:
+        return Layout(rng.choice(divisors(channels)), rng.choice(divisors(pixels)))
+    return Layout(rng.randint(1, channels), rng.randint(1, pixels))
+
+
 def draw_lanes(rng: random.Random) -> Case:
-    """`lanes` from narrow to wide, from wide to narrow, and between equals."""
-    narrow, ratio, beats = rng.randint(1, 5), rng.randint(1, 6), rng.randint(1, 5)
-    widths = [narrow, narrow * ratio]
-    rng.shuffle(widths)
-    element, size = draw_format(rng), narrow * ratio * beats
+    """`lanes` from any layout to any other; half of the time with the same pixels."""
+    shape = rng.randint(1, 3), rng.randint(1, 9), rng.randint(1, 12)
+    taken, given = draw_layout(rng, *shape[1:]), draw_layout(rng, *shape[1:])
+    if rng.random() < 0.5:
+        given = Layout(given.lanes, taken.pixels)
+    box, element = Gearbox(shape, taken, given), draw_format(rng)
+    sizes = constants(
+        "config",
+        n_rows=shape[0],
+        n_width=shape[1],
+        n_chan=shape[2],
+        in_pixels=taken.pixels,
+        out_pixels=given.pixels,
+        held_pixels=box.held[0],
+        held_chan=box.held[1],
+        trips=box.trips,
+    )
     return Case(
         "lanes",
-        (Port(element, widths[0], size),),
-        (Port(element, widths[1], size),),
-        constants("config", n_beats=size // narrow),
+        (Port(element, taken.lanes, prod(shape), shape, taken.pixels),),
+        (Port(element, given.lanes, prod(shape), shape, given.pixels),),
+        sizes,
         "nnet::lanes<in0_T, out0_T, config>(in0, out0);",
-        size // narrow,
+        box.trips,
         lambda event: event,
     )
 

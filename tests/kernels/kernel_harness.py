@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calocc.codegen
+from calocc.dialects.dataflow.layout import image_of
 from calocc.dialects.fixed.format import Format
 from calocc.runtime.gxx import ap_types_dir, compile_shared
 
@@ -58,11 +59,16 @@ template <class T> static void fill(T *to, const long long *from, unsigned count
 
 @dataclass(frozen=True)
 class Port:
-    """A stream of `size` elements of `format`, `lanes` per beat."""
+    """A stream of `size` elements of `format` in beats of `lanes` of each of `pixels` pixels.
+
+    `shape` is that of the tensor where lanes or pixels do not divide its axes.
+    """
 
     format: Format
     lanes: int
     size: int
+    shape: tuple[int, ...] | None = None
+    pixels: int = 1
 
     @property
     def element(self) -> str:
@@ -70,9 +76,37 @@ class Port:
         return f"ap_{self.format}"
 
     @property
+    def width(self) -> int:
+        """The number of elements of a beat."""
+        return self.lanes * self.pixels
+
+    @property
     def beats(self) -> int:
         """The number of beats of one event."""
-        return self.size // self.lanes
+        return len(self.places())
+
+    def places(self) -> Ints:
+        """Which element is in each lane of each beat, (beats, width); -1 where there is none."""
+        rows, pixels, channels = image_of(self.shape or (self.size,))
+        numbers = np.arange(self.size).reshape(rows, pixels, channels)
+        beyond = ((0, 0), (0, -pixels % self.pixels), (0, -channels % self.lanes))
+        padded = np.pad(numbers, beyond, constant_values=-1)
+        blocks = padded.reshape(rows, -1, self.pixels, padded.shape[2] // self.lanes, self.lanes)
+        return blocks.transpose(0, 1, 3, 2, 4).reshape(-1, self.width)
+
+    def beats_of(self, elements: Ints, rng: np.random.Generator) -> Ints:
+        """The elements as beats, (beats * width,), with anything in lanes that are not there."""
+        places = self.places().ravel()
+        lo, hi = self.format.min_mantissa, self.format.max_mantissa
+        anything = rng.integers(lo, hi, len(places), dtype=np.int64, endpoint=True)
+        return np.where(places < 0, anything, elements[places])
+
+    def elements_of(self, beats: Ints) -> Ints:
+        """What `beats_of` made beats of."""
+        places = self.places().ravel()
+        elements = np.zeros(self.size, np.int64)
+        elements[places[places >= 0]] = beats[places >= 0]
+        return elements
 
 
 @dataclass(frozen=True)
@@ -135,13 +169,17 @@ class KernelLibrary:
     def run(self, index: int, event: Sequence[Ints]) -> Outcome:
         """Execute case `index` on one event."""
         case = self._cases[index]
-        outputs = tuple(np.zeros(port.size, dtype=np.int64) for port in case.outputs)
+        rng = np.random.default_rng(index)
+        inputs = [p.beats_of(x, rng) for p, x in zip(case.inputs, event, strict=True)]
+        outputs = [np.zeros(port.beats * port.width, dtype=np.int64) for port in case.outputs]
         counts = np.zeros(len(case.inputs) + len(case.outputs), dtype=np.int64)
         function = self._library[f"run_{index}"]
         function.restype = ctypes.c_long
-        ticks = function(_pointers(event), _pointers(outputs), _pointers([counts]))
+        ticks = function(_pointers(inputs), _pointers(outputs), _pointers([counts]))
         unread, written = np.split(counts, [len(case.inputs)])
-        return Outcome(outputs, tuple(written.tolist()), tuple(unread.tolist()), ticks)
+        pairs = zip(case.outputs, outputs, strict=True)
+        elements = tuple(port.elements_of(beats) for port, beats in pairs)
+        return Outcome(elements, tuple(written.tolist()), tuple(unread.tolist()), ticks)
 
 
 def _pointers(arrays: Sequence[Ints]) -> ctypes.Array[ctypes.c_void_p]:
@@ -152,7 +190,7 @@ def _case_source(index: int, case: Case) -> str:
     """One C function that feeds the inputs, calls the kernel and drains all streams."""
     ports = [(f"in{i}", port) for i, port in enumerate(case.inputs)]
     ports += [(f"out{i}", port) for i, port in enumerate(case.outputs)]
-    types = [f"typedef nnet::array<{p.element}, {p.lanes}> {name}_T;" for name, p in ports]
+    types = [f"typedef nnet::array<{p.element}, {p.width}> {name}_T;" for name, p in ports]
     streams = [f'    hls::stream<{name}_T> {name}("{name}");' for name, _ in ports]
     feeds = [f"    feed(in{i}, ins[{i}], {p.beats});" for i, p in enumerate(case.inputs)]
     drains = [f"    counts[0][{i}] = drain(in{i}, nullptr, 0);" for i in range(len(case.inputs))]

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calocc.dialects.dataflow import schedules
+from calocc.dialects.dataflow.gearbox import Gearbox
+from calocc.dialects.dataflow.layout import SINGLE, Layout
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.runtime import cycles
 from calocc.runtime.cycles import (
@@ -395,6 +397,12 @@ def test_what_a_slice_drops_does_not_wait(first: int, before: bool) -> None:
     assert (depths["whole"] > 28) == (before and first > 0)
 
 
+def converted(before: int, after: int, depth: int = 2) -> Schedule:
+    """A row of elements in other beats than before."""
+    size = max(before, after)
+    return Gearbox((1, 1, size), Layout(size // before), Layout(size // after)).schedule(depth)
+
+
 def chain(*schedules_: Schedule) -> Network:
     processes = tuple(Process(f"p{k}", s) for k, s in enumerate(schedules_))
     ends = [None, *((k, 0) for k in range(len(processes)))]
@@ -428,7 +436,7 @@ def test_latency_and_activity_of_a_chain() -> None:
     """
     network = chain(schedules.map(4, depth=2), schedules.matvec(4, 1, 2, 1, 2, depth=2))
     assert simulate(network).activities[1].busy == 4
-    network = chain(schedules.map(4, depth=2), schedules.lanes(4, 8, depth=2))
+    network = chain(schedules.map(4, depth=2), converted(4, 8, depth=2))
     timing = simulate(network)
     assert timing.consumed[1].tolist() == [4, 6, 8, 10]
     assert timing.latency_cycles == 15
@@ -440,7 +448,7 @@ def test_latency_and_activity_of_a_chain() -> None:
 
 def test_starved_and_blocked_cycles_are_told_apart() -> None:
     """A process of one iteration per beat after one of two, and the other way round."""
-    slow, fast = schedules.lanes(4, 8, depth=0), schedules.lanes(8, 4, depth=0)
+    slow, fast = converted(4, 8, depth=0), converted(8, 4, depth=0)
     network = chain(slow, schedules.map(8, depth=0), fast)
     assert [a.starved for a in simulate(network).activities] == [0, 0, 0]
     network = chain(schedules.map(4, depth=0), slow)
@@ -448,7 +456,7 @@ def test_starved_and_blocked_cycles_are_told_apart() -> None:
     # The second process consumes at 2 4 6 8, the first may start in the next cycles 3 5 7.
     assert bounded.reserved[1].tolist() == [1, 3, 5, 7]
     assert (bounded.activities[0].starved, bounded.activities[0].blocked) == (0, 3)
-    network = chain(schedules.matvec(4, 1, 2, 1, 1, depth=0), schedules.lanes(8, 4, depth=0))
+    network = chain(schedules.matvec(4, 1, 2, 1, 1, depth=0), converted(8, 4, depth=0))
     assert simulate(network).activities[1].starved == 0
     network = chain(Schedule((np.arange(2),), (np.array([0, 4]),), 5, 0), schedules.map(2, depth=0))
     assert simulate(network).activities[1].starved == 3
@@ -491,7 +499,7 @@ def test_long_feedback_is_solved_exactly() -> None:
 
 def diamond() -> Network:
     """A skip connection around a 3 x 3 window on an 8 x 8 image."""
-    shape = schedules.Window((8, 8, 1), (3, 3), (1, 1), (1, 1, 1, 1), (8, 8), 1, 9)
+    shape = schedules.Window((8, 8, 1), (3, 3), (1, 1), (1, 1, 1, 1), (8, 8), SINGLE, Layout(9))
     processes = (
         Process("split", schedules.fork(64, 2)),
         Process("window", schedules.window(shape)),
@@ -549,7 +557,7 @@ def test_malformed_networks_are_refused(text: str) -> None:
 
 def test_beats_must_agree() -> None:
     with pytest.raises(MalformedNetwork, match="writes 6 beats per event, its consumer reads 4"):
-        chain(schedules.lanes(3, 6), schedules.map(4))
+        chain(converted(3, 6), schedules.map(4))
 
 
 def test_a_process_needs_an_output() -> None:

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calocc.dialects.dataflow import resources
+from calocc.dialects.dataflow.gearbox import Gearbox
+from calocc.dialects.dataflow.layout import Layout
 from calocc.dialects.dataflow.resources import Resources
 
 counts = st.integers(0, 1000)
@@ -126,7 +128,7 @@ def test_window_adds_up() -> None:
     registers = Resources(ff=9 * 128)
     multiplexer = Resources(lut=128 * 3, ff=2 * 128 * 3)
     expected = lines + registers + multiplexer + Resources(lut=60, ff=120)
-    assert resources.window((3, 3), 56, 16, 8, 16) == expected
+    assert resources.window(3, 3, 56, 0, 1, 128, 9, 128) == expected
 
 
 def test_a_dilated_window_adds_the_gaps_between_its_taps() -> None:
@@ -134,16 +136,32 @@ def test_a_dilated_window_adds_the_gaps_between_its_taps() -> None:
 
     A ring of 300 pixels of 4 bits and two of 8 in LUTs; the taps are those of the plain window.
     """
-    dilated = resources.window((2, 2), 100, 1, 4, 4, (3, 9))
-    plain = resources.window((2, 2), 100, 1, 4, 4)
+    dilated = resources.window(2, 2, 300, 8, 1, 4, 4, 4)
+    plain = resources.window(2, 2, 100, 0, 1, 4, 4, 4)
     assert (dilated.lut - plain.lut, dilated.ff - plain.ff) == (4 * (5 - 2) + 2 * 4, 2 * 4)
 
 
 @pytest.mark.parametrize(("across", "bits"), [(1, 0), (2, 1 * 4), (8, 7 * 4), (9, 4)])
 def test_short_gaps_are_registers(across: int, bits: int) -> None:
     """Seven columns of 4 bits are 28 registers; a ring of eight has one register at its output."""
-    dilated = resources.window((1, 2), 100, 1, 4, 4, (1, across))
-    assert dilated.ff - resources.window((1, 2), 100, 1, 4, 4).ff == bits
+    dilated = resources.window(1, 2, 100, across - 1, 1, 4, 2, 4)
+    assert dilated.ff - resources.window(1, 2, 100, 0, 1, 4, 2, 4).ff == bits
+
+
+def test_two_pixels_at_once_share_weights() -> None:
+    """Multipliers and sums twice, the ROMs once; a kept input is twice as wide."""
+    one, two = (resources.matvec(4, 8, 100, 10, 6, 14, 24, pixels=n) for n in (1, 2))
+    rom, inputs = resources.memory(100, 8 * 6).scaled(4), resources.memory(10, 8 * 14)
+    control = resources.logic(resources.CONTROL_LUTS)
+    assert one + one == two + rom + control
+    assert two.dsp == 2 * one.dsp
+    assert inputs.lut == 8 * 14
+
+
+def test_a_converter_holds_elements_and_selects_a_beat() -> None:
+    """From 4 lanes to 6 of 5 bits: 12 elements, from two places a beat of 30 bits."""
+    found = Gearbox((1, 1, 24), Layout(4), Layout(6)).resources(5)
+    assert found == Resources(lut=60 + 30, ff=12 * 5 + 30)
 
 
 def test_interpolation_adds_up() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import ceil
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calocc.dialects.dataflow import depths, schedules
+from calocc.dialects.dataflow.gearbox import Gearbox
+from calocc.dialects.dataflow.layout import SINGLE, Layout
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.qnn.stretch import Stretch
 from calocc.dialects.qnn.windows import reach
@@ -49,7 +52,8 @@ def assert_runs_as(schedule: Schedule, loop: Recorder) -> None:
 
 @st.composite
 def windows(draw: st.DrawFn) -> schedules.Window:
-    """Any image, kernel, stride, dilation and padding; perhaps fewer windows than would fit."""
+    """Any image, kernel, stride, dilation and padding; perhaps fewer windows than would fit, and in
+    any layouts that go together."""
     image = draw(st.integers(1, 6)), draw(st.integers(1, 6)), draw(st.sampled_from([1, 2, 4, 6]))
     pads = (draw(few) - 1, draw(few) - 1, draw(few) - 1, draw(few) - 1)
     high, wide = pads[0] + image[0] + pads[1], pads[2] + image[1] + pads[3]
@@ -61,37 +65,42 @@ def windows(draw: st.DrawFn) -> schedules.Window:
     spans = reach(kernel[0], dilation[0]), reach(kernel[1], dilation[1])
     most = (high - spans[0]) // stride[0] + 1, (wide - spans[1]) // stride[1] + 1
     output = draw(st.integers(1, most[0])), draw(st.integers(1, most[1]))
-    in_lanes = draw(divisors(image[2]))
-    out_lanes = draw(divisors(kernel[0] * kernel[1] * image[2]))
-    return schedules.Window(image, kernel, stride, pads, output, in_lanes, out_lanes, dilation)
+    size = kernel[0] * kernel[1] * image[2]
+    given = Layout(draw(st.integers(1, size)), draw(st.integers(1, output[1])))
+    pixels = draw(divisors(stride[1] * given.pixels).filter(lambda n: n <= image[1]))
+    taken = Layout(draw(st.integers(1, image[2])), pixels)
+    return schedules.Window(image, kernel, stride, pads, output, taken, given, dilation)
 
 
 def divisors(n: int) -> st.SearchStrategy[int]:
     return st.sampled_from([d for d in range(1, n + 1) if n % d == 0])
 
 
-def is_valid(g: schedules.Window, slot: int, columns: int) -> bool:
-    for index, kernel, dilation, stride, count in zip(
-        divmod(slot, columns), g.kernel, g.dilation, g.stride, g.output, strict=True
-    ):
-        first = index - reach(kernel, dilation) + 1
-        if first < 0 or first % stride or first // stride >= count:
-            return False
-    return True
+def ends_of(g: schedules.Window, axis: int, taken: int, given: int, before: int) -> set[int]:
+    """Slots of `taken` places, the first pixel at `before`, in which `given` windows have ended."""
+    span = reach(g.kernel[axis], g.dilation[axis])
+    lead = before - g.pads[2 * axis]
+    starts = range(0, g.output[axis], given)
+    return {(lead + (k + given - 1) * g.stride[axis] + span - 1) // taken for k in starts}
 
 
 def window_loop(g: schedules.Window) -> Recorder:
     (height, width, channels), (top, _, left, _) = g.image, g.pads
-    spans = [reach(*pair) for pair in zip(g.kernel, g.dilation, strict=True)]
-    rows = max((g.output[0] - 1) * g.stride[0] + spans[0], top + height)
-    columns = max((g.output[1] - 1) * g.stride[1] + spans[1], left + width)
-    beats_out = g.kernel[0] * g.kernel[1] * channels // g.out_lanes
-    beats_in = channels // g.in_lanes
+    taken, given = g.taken.pixels, g.given.pixels
+    first = ceil(left / taken)  # slots in front of the image
+    row_ends = ends_of(g, 0, 1, 1, top)
+    column_ends = ends_of(g, 1, taken, given, first * taken)
+    rows = max(*row_ends, top + height - 1) + 1
+    columns = max(*column_ends, first + ceil(width / taken) - 1) + 1
+    beats_out = ceil(g.kernel[0] * g.kernel[1] * channels / g.given.lanes)
+    beats_in = ceil(channels / g.taken.lanes)
     loop = Recorder.of(1, 1)
     for slot in range(rows * columns + 1):
         r, q = divmod(slot, columns)
-        real = slot < rows * columns and top <= r < top + height and left <= q < left + width
-        valid = slot > 0 and is_valid(g, slot - 1, columns)
+        inside = top <= r < top + height and first <= q < first + ceil(width / taken)
+        real = slot < rows * columns and inside
+        r, q = divmod(slot - 1, columns)
+        valid = slot > 0 and r in row_ends and q in column_ends
         for b in range(max(beats_out if valid else 0, beats_in if real else 0, 1)):
             if real and b < beats_in:
                 loop.read()
@@ -106,25 +115,57 @@ def window_loop(g: schedules.Window) -> Recorder:
 def test_window(geometry: schedules.Window) -> None:
     schedule = schedules.window(geometry)
     assert_runs_as(schedule, window_loop(geometry))
-    assert len(schedule.reads[0]) * geometry.in_lanes == int(np.prod(geometry.image))
+    assert len(schedule.reads[0]) == geometry.taken.beats(geometry.image)
+    windows = *geometry.output, geometry.kernel[0] * geometry.kernel[1] * geometry.image[2]
+    assert len(schedule.writes[0]) == geometry.given.beats(windows)
 
 
 @settings(deadline=None)
 @given(windows())
 def test_window_trips_agree_with_the_schedule(geometry: schedules.Window) -> None:
-    trips = schedules.window_trips(geometry, geometry.in_lanes, geometry.out_lanes)
+    trips = schedules.window_trips(geometry, geometry.taken, geometry.given)
     assert trips == window_loop(geometry).trips
 
 
 def test_a_window_beyond_its_padding_is_refused() -> None:
     with pytest.raises(ValueError, match="axis 1 reaches beyond"):
-        schedules.Window((4, 4, 1), (3, 3), (1, 1), (1, 1, 1, 0), (4, 4), 1, 1)
+        schedules.Window((4, 4, 1), (3, 3), (1, 1), (1, 1, 1, 0), (4, 4), SINGLE, SINGLE)
 
 
-@given(few, few, few, few, few)
-def test_matvec(pixels: int, input_folds: int, output_folds: int, simd: int, pe: int) -> None:
+def test_windows_that_do_not_end_with_pixels_are_refused() -> None:
+    with pytest.raises(ValueError, match="pixels=2 does not divide 3"):
+        schedules.Window(
+            (4, 8, 1), (3, 3), (1, 1), (1, 1, 1, 1), (4, 8), Layout(1, 2), Layout(1, 3)
+        )
+
+
+@settings(deadline=None)
+@given(windows(), st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(1, 30))
+def test_the_fastest_windows_are_reached_and_not_beaten(
+    geometry: schedules.Window, pixels: list[int], most: int
+) -> None:
+    """By any layout of the image whose beats are not too wide."""
+    size = geometry.kernel[0] * geometry.kernel[1] * geometry.image[2]
+    found = schedules.fastest_windows(geometry, tuple(pixels), most)
+    for count, least in zip(pixels, found, strict=True):
+        trips = [
+            schedules.window_trips(geometry, Layout(lanes, step), Layout(size, count))
+            for step in geometry.steps(count)
+            for lanes in range(1, geometry.image[2] + 1)
+            if lanes == 1 or lanes * step <= most
+        ]
+        assert least == min(trips)
+
+
+sizes = st.integers(1, 9)
+
+
+@given(few, sizes, sizes, sizes, sizes)
+def test_matvec(vectors: int, inputs: int, outputs: int, simd: int, pe: int) -> None:
+    """Folds that are not full take as long as those that are."""
+    input_folds, output_folds = ceil(inputs / simd), ceil(outputs / pe)
     loop = Recorder.of(1, 1)
-    for _ in range(pixels):
+    for _ in range(vectors):
         for nf in range(output_folds):
             for sf in range(input_folds):
                 if nf == 0:
@@ -132,8 +173,7 @@ def test_matvec(pixels: int, input_folds: int, output_folds: int, simd: int, pe:
                 if sf == input_folds - 1:
                     loop.write()
                 loop.end()
-    schedule = schedules.matvec(pixels, input_folds * simd, output_folds * pe, simd, pe)
-    assert_runs_as(schedule, loop)
+    assert_runs_as(schedules.matvec(vectors, inputs, outputs, simd, pe), loop)
 
 
 @given(few, few, few, few, few)
@@ -179,21 +219,82 @@ def test_map_and_fork(beats: int, ports: int) -> None:
     assert_runs_as(schedules.fork(beats, ports), forking)
 
 
-@given(few, few)
-def test_lanes(beats: int, ratio: int) -> None:
-    narrowing, widening = Recorder.of(1, 1), Recorder.of(1, 1)
-    for iteration in range(beats * ratio):
-        phase = iteration % ratio
-        if phase == 0:
-            narrowing.read()
-        narrowing.write()
-        narrowing.end()
-        widening.read()
-        if phase == ratio - 1:
-            widening.write()
-        widening.end()
-    assert_runs_as(schedules.lanes(beats, beats * ratio), narrowing)
-    assert_runs_as(schedules.lanes(beats * ratio, beats), widening)
+@st.composite
+def gearboxes(draw: st.DrawFn) -> Gearbox:
+    """Any image between any two layouts, often with the same pixels."""
+    image = draw(few), draw(sizes), draw(st.integers(1, 12))
+    taken, given = (
+        Layout(draw(st.integers(1, image[2])), draw(st.integers(1, image[1]))) for _ in range(2)
+    )
+    return Gearbox(image, taken, Layout(given.lanes, draw(st.sampled_from([taken, given])).pixels))
+
+
+def elements_in(layout: Layout, row: tuple[int, int]) -> list[set[tuple[int, int]]]:
+    """The (pixel, channel) of each beat of a row."""
+    pixels, channels = row
+    return [
+        set(
+            product(
+                range(p, min(p + layout.pixels, pixels)), range(c, min(c + layout.lanes, channels))
+            )
+        )
+        for p in range(0, pixels, layout.pixels)
+        for c in range(0, channels, layout.lanes)
+    ]
+
+
+@given(gearboxes())
+def test_lanes(box: Gearbox) -> None:
+    """Element by element: read until all of the next beat is there, then write it."""
+    loop = Recorder.of(1, 1)
+    rows, *row = box.image
+    for _ in range(rows):
+        coming = iter(elements_in(box.taken, (row[0], row[1])))
+        there: set[tuple[int, int]] = set()
+        for beat in elements_in(box.given, (row[0], row[1])):
+            while not beat <= there:
+                there |= next(coming)
+                loop.read()
+                if not beat <= there:
+                    loop.end()
+            loop.write()
+            loop.end()
+        assert not list(coming)
+    assert_runs_as(box.schedule(), loop)
+    assert box.trips == loop.trips
+
+
+@given(gearboxes())
+def test_converters_hold_no_two_elements_in_one_place(box: Gearbox) -> None:
+    """Between their first read and their last write; places come round within `held`."""
+    schedule, (pixels, channels) = box.schedule(), box.held
+    rows, *row = box.image
+    taken = elements_in(box.taken, (row[0], row[1])) * rows
+    given = elements_in(box.given, (row[0], row[1])) * rows
+    place: dict[tuple[int, int], tuple[int, int, int]] = {}
+    for k, (beat, iteration) in enumerate(zip(taken, schedule.reads[0], strict=True)):
+        line = k // (len(taken) // rows)
+        for p, c in beat:
+            old = place.get((p % pixels, c % channels))
+            if old is not None:
+                needed = max(
+                    int(schedule.writes[0][n])
+                    for n, other in enumerate(given)
+                    if n // (len(given) // rows) == old[0] and old[1:] in other
+                )
+                assert needed < iteration
+            place[p % pixels, c % channels] = line, p, c
+
+
+@given(few, few, few, few)
+def test_converters_of_divisors_take_an_iteration_per_narrower_beat(
+    rows: int, beats: int, ratio: int, narrow: int
+) -> None:
+    image = rows, 1, narrow * ratio * beats
+    wide, thin = Layout(narrow * ratio), Layout(narrow)
+    for before, after in ((wide, thin), (thin, wide)):
+        box = Gearbox(image, before, after)
+        assert (box.trips, box.held) == (rows * beats * ratio, (1, narrow * ratio))
 
 
 @given(few, st.lists(few, min_size=1, max_size=4))
@@ -326,19 +427,9 @@ def test_recurrent(
     assert_runs_as(schedule, loop)
 
 
-UNEVEN: dict[str, Callable[[], Schedule]] = {
-    "simd=4 does not divide 6": lambda: schedules.matvec(1, 6, 4, 4, 1),
-    "pe=3 does not divide 4": lambda: schedules.matvec(1, 6, 4, 2, 3),
-    "lanes=4 does not divide 6": lambda: schedules.reduce(1, 2, 6, 4),
-    "in_beats=4 does not divide 6": lambda: schedules.lanes(4, 6),
-    "out_beats=4 does not divide 6": lambda: schedules.lanes(6, 4),
-}
-
-
-@pytest.mark.parametrize("text", UNEVEN)
-def test_uneven_folds_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=text):
-        UNEVEN[text]()
+def test_uneven_folds_of_recurrent_layers_are_refused() -> None:
+    with pytest.raises(ValueError, match="pe=3 does not divide 4"):
+        schedules.recurrent(1, 4, 4, 3, 1, True, 0)
 
 
 BROKEN: dict[str, tuple[list[int], int, int]] = {

@@ -19,7 +19,7 @@ LUTRAM_BITS = 1 << 13
 def _matvec(state: Emitter, op: MatvecOp) -> None:
     n, m = op.weights.shape
     simd, pe = op.simd, op.pe
-    config = state.config(op).define(n_vectors=op.positions, n_in=n, n_out=m)
+    config = state.config(op).define(n_vectors=op.groups, n_pixels=op.pixels, n_in=n, n_out=m)
     in_logic, packing = op.in_logic is not None, op.packing
     config.define(n_packed=1 if in_logic else packing.count, spacing=packing.spacing)
     config.add(
@@ -64,10 +64,11 @@ def _depthwise(state: Emitter, op: DepthwiseOp) -> None:
 def folded_weights(
     weights: NDArray[np.int64], pe: int, simd: int, inputs_first: bool = False
 ) -> NDArray[np.int64]:
-    """(N, M) in the order of the kernel: [pe][nf * SF + sf][simd], N = SF * simd, M = NF * pe;
-    with `inputs_first` [pe][sf * NF + nf][simd]."""
+    """(N, M), padded with zeros to (SF * simd, NF * pe), in the order of the kernel:
+    [pe][nf * SF + sf][simd]; with `inputs_first` [pe][sf * NF + nf][simd]."""
     n, m = weights.shape
-    blocks = weights.reshape(n // simd, simd, m // pe, pe)
+    padded = np.pad(weights, ((0, -n % simd), (0, -m % pe)))
+    blocks = padded.reshape(-(-n // simd), simd, -(-m // pe), pe)
     order = (3, 0, 2, 1) if inputs_first else (3, 2, 0, 1)
     return blocks.transpose(order).reshape(pe, -1, simd)
 
@@ -75,7 +76,13 @@ def folded_weights(
 @emits(ReduceOp)
 def _reduce(state: Emitter, op: ReduceOp) -> None:
     accumulator = fixed_type(op.accumulator)
-    config = state.config(op).define(n_positions=op.outer, n_taps=op.taps, n_chan=op.channels)
+    layout, shape = op.outputs[0].layout, op.outputs[0].shape
+    config = state.config(op).define(
+        n_positions=layout.groups(shape),
+        n_taps=op.taps,
+        n_chan=op.channels,
+        n_pixels=layout.pixels,
+    )
     config.alias(accum_t=accumulator)
     greater = "x > acc ? accum_t(x) : acc"
     body = greater if op.kind.data is Pooling.MAX else "acc + x"
@@ -89,9 +96,9 @@ def _reduce(state: Emitter, op: ReduceOp) -> None:
 
 @emits(MapOp)
 def _map(state: Emitter, op: MapOp) -> None:
-    shape = op.outputs[0].shape
-    config = state.config(op).define(n_beats=op.outputs[0].beats, n_chan=shape[-1])
+    y = op.outputs[0]
+    config = state.config(op).define(n_beats=y.beats, n_chan=y.shape[-1], n_pixels=y.layout.pixels)
     arguments = [f"{state.stream(a).type}::value_type" for a in op.args]
     out = f"{state.stream(op.result).type}::value_type"
-    config.add([static_function("apply", out, arguments, op.epilogue, op.width)])
+    config.add([static_function("apply", out, arguments, op.epilogue, y.layout.lanes)])
     state.call(op)

@@ -22,11 +22,14 @@ from calocc.dialects.dataflow.slice import SliceOp
 
 @emits(WindowOp)
 def _window(state: Emitter, op: WindowOp) -> None:
-    shape, window = op.geometry(op.inputs[0].width, op.outputs[0].width), op.window
+    taken, given = op.inputs[0].layout, op.outputs[0].layout
+    shape, window = op.geometry(taken, given), op.window
     config = state.config(op).define(
         in_height=shape.image[0],
         in_width=shape.image[1],
         n_chan=shape.image[2],
+        in_pixels=taken.pixels,
+        out_pixels=given.pixels,
         filt_height=window.height,
         filt_width=window.width,
         stride_height=window.strides[0],
@@ -56,7 +59,18 @@ def _fork(state: Emitter, op: ForkOp) -> None:
 
 @emits(LanesOp)
 def _lanes(state: Emitter, op: LanesOp) -> None:
-    state.config(op).define(n_beats=max(op.inputs[0].beats, op.outputs[0].beats))
+    box, (pixels, channels) = op.gearbox, op.gearbox.held
+    rows, width, last = box.image
+    state.config(op).define(
+        n_rows=rows,
+        n_width=width,
+        n_chan=last,
+        in_pixels=box.taken.pixels,
+        out_pixels=box.given.pixels,
+        held_pixels=pixels,
+        held_chan=channels,
+        trips=box.trips,
+    )
     state.call(op)
 
 

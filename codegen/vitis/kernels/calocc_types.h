@@ -6,6 +6,9 @@
 // Conventions of the library:
 // * A tensor travels row-major; a beat is `nnet::array<T, lanes>`, `lanes` consecutive elements,
 //   and `lanes` divides the last axis.
+// * Where a config says `n_pixels` (or `in_pixels`, `out_pixels`), a beat holds lanes of that many
+//   neighbouring pixels, one pixel after the other, and neither lanes nor pixels need divide their
+//   axis. What lies beyond an axis may be anything: zeros, or what was there before.
 // * A kernel is one flattened loop with a static bound; one iteration is one cycle. All state is
 //   local to the call, so every call handles exactly one event.
 // * `style=frp` asks for a pipeline that delivers its last results even when no further input
@@ -26,6 +29,12 @@
 #endif
 
 namespace nnet {
+
+#ifdef __SYNTHESIS__
+static const bool is_synthesis = true;
+#else
+static const bool is_synthesis = false;
+#endif
 
 #ifdef CALOCC_COUNT
 // The number of loop iterations executed so far by all kernels of this library.
@@ -56,6 +65,13 @@ struct channel {
     unsigned lanes;
     operator unsigned() const { return fold * lanes + lane; }
 };
+
+// An entry of a table. An index beyond it can only belong to an element that is not there; hardware
+// reads anything then, which simulation must not.
+template <class T, unsigned N> T looked_up(const T (&table)[N], int index) {
+    #pragma HLS INLINE
+    return table[is_synthesis || (index >= 0 && index < int(N)) ? index : 0];
+}
 
 // The epilogue that only converts to the element type of the output.
 template <class result_T> struct identity {
@@ -136,6 +152,11 @@ template <class accum_T, class w_T, class x_T> struct products {
         return result;
     }
 #endif
+};
+
+// Parts of at most SIZE that N is cut into.
+template <unsigned N, unsigned SIZE> struct parts_of {
+    static const unsigned value = (N + SIZE - 1) / SIZE;
 };
 
 // Compile-time maximum.

@@ -50,6 +50,7 @@
 // CONFIG-NEXT:   typedef ap_fixed<10, 5> accum_t;
 // CONFIG-NEXT:   typedef epilogue3 epilogue;
 // CONFIG-NEXT:   static const unsigned n_vectors = 1;
+// CONFIG-NEXT:   static const unsigned n_pixels = 1;
 // CONFIG-NEXT:   static const unsigned n_in = 4;
 // CONFIG-NEXT:   static const unsigned n_out = 4;
 // CONFIG-NEXT:   static const unsigned n_packed = 3;

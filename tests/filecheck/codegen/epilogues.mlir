@@ -21,7 +21,7 @@
 // CHECK-NEXT:   5, -3, 7};
 // CHECK-NEXT: ap_uint<2> mantissa;
 // CHECK-NEXT: mantissa.range() = quantized_2.range();
-// CHECK-NEXT: const ap_int<4> entry = table[mantissa];
+// CHECK-NEXT: const ap_int<4> entry = nnet::looked_up(table, mantissa);
 // CHECK-NEXT: ap_fixed<4, 2> looked_up;
 // CHECK-NEXT: looked_up.range() = entry.range(3, 0);
 // CHECK-NEXT: const ap_fixed<2, 6, AP_RND, AP_SAT> quantized_3 = ap_fixed<7, 5>(looked_up);

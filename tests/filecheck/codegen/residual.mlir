@@ -22,6 +22,7 @@
 // CONFIG-NEXT: struct config3 {
 // CONFIG-NEXT:   static const unsigned n_beats = 32;
 // CONFIG-NEXT:   static const unsigned n_chan = 2;
+// CONFIG-NEXT:   static const unsigned n_pixels = 1;
 // CONFIG-NEXT:   static layer3_t::value_type apply(const layer2_t::value_type &x, const nnet::channel at) {
 // CONFIG:          static const ap_fixed<3, 1> scale[2][1] = {
 // CONFIG-NEXT:       0.5, 0.25};
@@ -42,6 +43,7 @@
 // CONFIG-NEXT:   static const unsigned n_positions = 4;
 // CONFIG-NEXT:   static const unsigned n_taps = 4;
 // CONFIG-NEXT:   static const unsigned n_chan = 2;
+// CONFIG-NEXT:   static const unsigned n_pixels = 1;
 // CONFIG-NEXT:   static accum_t combine(const accum_t &acc, const layer7_t::value_type &x) { return x > acc ? accum_t(x) : acc; }
 // CONFIG:      // join: map
 // CONFIG:        apply(const layer6_t::value_type &a, const layer8_t::value_type &b, const nnet::channel) {

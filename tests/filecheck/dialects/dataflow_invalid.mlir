@@ -17,17 +17,66 @@ func.func private @arrays() -> ()
 
 // -----
 
-func.func @lanes(%x: !dataflow.stream<tensor<2x6x!fixed.num<s8, 3>>, 4>) {
+func.func @lanes(%x: !dataflow.stream<tensor<2x6x!fixed.num<s8, 3>>, 7>) {
   func.return
 }
-// CHECK: 4 lanes do not divide the last axis of (2, 6)
+// CHECK: the last axis of (2, 6) has no 7 lanes
 
 // -----
 
 func.func @lanes(%x: !dataflow.stream<tensor<2x6x!fixed.num<s8, 3>>, 0>) {
   func.return
 }
-// CHECK: 0 lanes do not divide the last axis of (2, 6)
+// CHECK: the last axis of (2, 6) has no 0 lanes
+
+// -----
+
+func.func @pixels(%x: !dataflow.stream<tensor<5x2x6x!fixed.num<s8, 3>>, 1 x 3>) {
+  func.return
+}
+// CHECK: a row of (5, 2, 6) has no 3 pixels
+
+// -----
+
+func.func @pixels(%x: !dataflow.stream<tensor<6x!fixed.num<s8, 3>>, 1 x 2>) {
+  func.return
+}
+// CHECK: a row of (6,) has no 2 pixels
+
+// -----
+
+%x = "test.op"() : () -> !dataflow.stream<tensor<2x2x6x!fixed.num<s8, 3>>, 4>
+%a = dataflow.upsample %x {factors = array<i64: 1, 2>} : (!dataflow.stream<tensor<2x2x6x!fixed.num<s8, 3>>, 4>) -> !dataflow.stream<tensor<2x4x6x!fixed.num<s8, 3>>, 4>
+// CHECK: dataflow.upsample moves one pixel at a time, and lanes that divide its channels, not !dataflow.stream<tensor<2x2x6x!fixed.num<s8, 3>>, 4>; dataflow.lanes converts
+
+// -----
+
+%x = "test.op"() : () -> !dataflow.stream<tensor<2x4x6x!fixed.num<s8, 3>>, 6 x 2>
+%a = dataflow.pad %x {padding = array<i64: 1, 0, 0, 0>} : (!dataflow.stream<tensor<2x4x6x!fixed.num<s8, 3>>, 6 x 2>) -> !dataflow.stream<tensor<3x4x6x!fixed.num<s8, 3>>, 6 x 2>
+// CHECK: dataflow.pad moves one pixel at a time
+
+// -----
+
+// Two windows, one pixel apart, do not end where three pixels do.
+%x = "test.op"() : () -> !dataflow.stream<tensor<4x4x1x!fixed.num<s8, 3>>, 1 x 3>
+%a = dataflow.window %x {size = array<i64: 2, 2>, strides = array<i64: 1, 1>, padding = array<i64: 0, 0, 0, 0>, fill = 0 : i64} : (!dataflow.stream<tensor<4x4x1x!fixed.num<s8, 3>>, 1 x 3>) -> !dataflow.stream<tensor<3x3x4x!fixed.num<s8, 3>>, 4 x 2>
+// CHECK: 2 windows 1 pixels apart are no multiple of 3 pixels
+
+// -----
+
+%x = "test.op"() : () -> !dataflow.stream<tensor<3x4x!fixed.num<s8, 3>>, 2>
+%a = dataflow.matvec %x {weights = #fixed.blob<b9f64a747e1b97f13 : tensor<4x1xi8>>, weight_type = !fixed.num<u3, 3>} : (!dataflow.stream<tensor<3x4x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<3x1x!fixed.num<s12, 7>>, 1 x 2> {
+^bb0(%s: !fixed.num<s12, 7>):
+  fixed.yield %s : !fixed.num<s12, 7>
+}
+// CHECK: a matvec gives as many pixels as it takes, not
+
+// -----
+
+// A row of five pixels ends in a group of one, a row of ten does not.
+%x = "test.op"() : () -> !dataflow.stream<tensor<2x5x3x!fixed.num<s8, 3>>, 3 x 2>
+%a = dataflow.reshape %x : (!dataflow.stream<tensor<2x5x3x!fixed.num<s8, 3>>, 3 x 2>) -> !dataflow.stream<tensor<10x3x!fixed.num<s8, 3>>, 3 x 2>
+// CHECK: cannot see !dataflow.stream<tensor<2x5x3x!fixed.num<s8, 3>>, 3 x 2> as
 
 // -----
 
@@ -53,8 +102,8 @@ func.func @elements(%x: !dataflow.stream<tensor<2x6xf32>, 2>) {
 // -----
 
 %x = "test.op"() : () -> !dataflow.stream<tensor<6x!fixed.num<s8, 3>>, 2>
-%a = dataflow.lanes %x : (!dataflow.stream<tensor<6x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<6x!fixed.num<s8, 3>>, 3>
-// CHECK: cannot convert !dataflow.stream<tensor<6x!fixed.num<s8, 3>>, 2> to !dataflow.stream<tensor<6x!fixed.num<s8, 3>>, 3>
+%a = dataflow.lanes %x : (!dataflow.stream<tensor<6x!fixed.num<s8, 3>>, 2>) -> !dataflow.stream<tensor<3x2x!fixed.num<s8, 3>>, 2>
+// CHECK: cannot convert !dataflow.stream<tensor<6x!fixed.num<s8, 3>>, 2> to !dataflow.stream<tensor<3x2x!fixed.num<s8, 3>>, 2>
 
 // -----
 
@@ -263,4 +312,4 @@ func.func @elements(%x: !dataflow.stream<tensor<2x6xf32>, 2>) {
 ^bb0(%s: !fixed.num<s8, 3>):
   fixed.yield %s : !fixed.num<s8, 3>
 }
-// CHECK: cannot reduce 4 lanes to 2 of 4
+// CHECK: cannot reduce beats of !dataflow.stream<tensor<2x8x!fixed.num<s8, 3>>, 4> to beats of !dataflow.stream<tensor<2x4x!fixed.num<s8, 3>>, 2>

@@ -1,10 +1,11 @@
 // RUN: calocc-opt %s -p balance{interval=8} | filecheck %s
 // RUN: calocc-opt %s -p balance{interval=1} | filecheck %s --check-prefix=FAST
 // RUN: calocc-opt %s -p 'balance{interval=8 pins="dense.pe=3","dense.simd=4"}' | filecheck %s --check-prefix=PINNED
-// RUN: not calocc-opt %s -p 'balance{interval=8 pins="dense.pe=2"}' 2>&1 | filecheck %s --check-prefix=BAD
+// RUN: calocc-opt %s -p 'balance{interval=8 pins="dense.pe=2","dense.simd=3"}' | filecheck %s --check-prefix=UNEVEN
+// RUN: not calocc-opt %s -p 'balance{interval=8 pins="dense.pe=4"}' 2>&1 | filecheck %s --check-prefix=BAD
 
 // 24 products in eight cycles are three at once, in one cycle all of them; converters match the
-// lanes of the ports to those of the matrix. Pins overrule the choice.
+// lanes of the ports to those of the matrix. Pins overrule the choice, and need not divide anything.
 
 // CHECK:       %{{.*}} = dataflow.lanes %x {layer = "dense"} : (!dataflow.stream<tensor<8x!fixed.num<u4, 2>>, 8>) -> !dataflow.stream<tensor<8x!fixed.num<u4, 2>>, 1>
 // CHECK-NEXT:  %{{.*}} = dataflow.matvec {{.*}} -> !dataflow.stream<tensor<3x!fixed.num<u7, 5>>, 3> {
@@ -16,8 +17,11 @@
 // PINNED:      dataflow.lanes %x {{.*}} -> !dataflow.stream<tensor<8x!fixed.num<u4, 2>>, 4>
 // PINNED-NEXT: dataflow.matvec {{.*}} -> !dataflow.stream<tensor<3x!fixed.num<u7, 5>>, 3> {
 
-// BAD:         error: option --set dense: pe=2, simd=
-// BAD-SAME:    do not divide 3 outputs, 8 inputs
+// UNEVEN:      dataflow.lanes %x {{.*}} -> !dataflow.stream<tensor<8x!fixed.num<u4, 2>>, 3>
+// UNEVEN-NEXT: dataflow.matvec {{.*}} -> !dataflow.stream<tensor<3x!fixed.num<u7, 5>>, 2> {
+// UNEVEN:      dataflow.lanes {{.*}}, 2>) -> !dataflow.stream<tensor<3x!fixed.num<u7, 5>>, 3>
+
+// BAD:         error: option --set dense: pe=4 is more than the 3 that there are
 
 func.func @main(%x: !dataflow.stream<tensor<8x!fixed.num<u4, 2>>, 8>) -> !dataflow.stream<tensor<3x!fixed.num<u7, 5>>, 3> {
   %narrow = dataflow.lanes %x : (!dataflow.stream<tensor<8x!fixed.num<u4, 2>>, 8>) -> !dataflow.stream<tensor<8x!fixed.num<u4, 2>>, 1>

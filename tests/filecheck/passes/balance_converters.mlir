@@ -2,15 +2,12 @@
 // RUN: calocc-opt %s -p 'balance{interval=3 pins="a.pe=6","b.simd=4"}' | filecheck %s --check-prefix=FAST
 // RUN: calocc-opt %s -p 'balance{interval=12 pins="a.pe=2","b.simd=12"}' | filecheck %s --check-prefix=ONE
 
-// From 6 lanes to 4, by way of 2 if there is time for 6 beats, else by way of 12. Where only SIMD is
-// pinned, PE is the least that is fast enough with it.
+// From 6 lanes to 4 at once. Where only SIMD is pinned, PE is the least that is fast enough with it.
 
-// CHECK:      dataflow.lanes %a {{.*}}, 6>) -> !dataflow.stream<{{.*}}, 2>
-// CHECK-NEXT: dataflow.lanes {{.*}}, 2>) -> !dataflow.stream<{{.*}}, 4>
+// CHECK:      dataflow.lanes %a {{.*}}, 6>) -> !dataflow.stream<{{.*}}, 4>
 // CHECK-NEXT: dataflow.matvec {{.*}}layer = "b"{{.*}}, 4>) -> !dataflow.stream<tensor<4x{{.*}}, 1>
 
-// FAST:      dataflow.lanes %a {{.*}}, 6>) -> !dataflow.stream<{{.*}}, 12>
-// FAST-NEXT: dataflow.lanes {{.*}}, 12>) -> !dataflow.stream<{{.*}}, 4>
+// FAST:      dataflow.lanes %a {{.*}}, 6>) -> !dataflow.stream<{{.*}}, 4>
 // FAST-NEXT: dataflow.matvec {{.*}}layer = "b"{{.*}}, 4>) -> !dataflow.stream<tensor<4x{{.*}}, 4>
 
 // ONE:      dataflow.lanes %a {{.*}}, 2>) -> !dataflow.stream<{{.*}}, 12>
