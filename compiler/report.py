@@ -16,7 +16,7 @@ from calocc.dialects.dataflow import resources
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.process import DataflowOp, ProcessOp
 from calocc.dialects.dataflow.resources import Resources
-from calocc.dialects.dataflow.stream import stream_of
+from calocc.dialects.dataflow.stream import StreamType, stream_of
 from calocc.dialects.qnn.op import QnnOp
 from calocc.runtime.cycles import Timing, simulate
 
@@ -120,8 +120,17 @@ def _layers(function: FuncOp, timing: Timing) -> list[Json]:
 def _streams(op: ProcessOp) -> Json:
     first, last = op.inputs[0], op.outputs[0]
     return {
-        "input": {"shape": list(first.shape), "format": str(first.format), "lanes": first.width},
-        "output": {"shape": list(last.shape), "format": str(last.format), "lanes": last.width},
+        "input": _stream(first),
+        "output": _stream(last),
+    }
+
+
+def _stream(stream: StreamType) -> Json:
+    return {
+        "shape": list(stream.shape),
+        "format": str(stream.format),
+        "lanes": stream.layout.lanes,
+        "pixels": stream.layout.pixels,
     }
 
 
@@ -132,6 +141,7 @@ def _folding(op: Operation) -> Json:
     return {
         "pe": op.pe,
         "simd": op.simd,
+        "pixels": op.pixels,
         "macs": macs,
         "weights": str(op.weight_type.format),
         "accumulator": str(op.accumulator),

@@ -67,12 +67,13 @@ def _layers(report: Json) -> Table:
         if row["process"] == "lanes":
             continue
         folding = f"{row['pe']}x{row['simd']}" if "pe" in row else str(row["output"]["lanes"])
+        pixels = row["output"]["pixels"]
         table.add_row(
             row["layer"],
             row["process"],
             _shape(row["output"]),
             row["output"]["format"],
-            folding,
+            f"{folding} x {pixels}" if pixels > 1 else folding,
             f"{row['cycles']:,}",
             f"{row['resources']['dsp']:,}" if row["resources"]["dsp"] else "",
         )

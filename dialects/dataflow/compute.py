@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from math import prod
 
@@ -293,7 +293,7 @@ class MatvecOp(WeightedOp):
         """`fold` as far as a pin leaves the choice."""
         found = self.foldings(pin, self.in_logic is not None)
         best = min(
-            found.triples()[found.cheapest(target)],
+            found.triples(found.cheapest(target)),
             key=lambda triple: (triple[2], triple[0] != offered[0].lanes, triple[1]),
         )
         simd, pe, pixels = best
@@ -301,24 +301,32 @@ class MatvecOp(WeightedOp):
 
     def resources(self) -> Resources:
         """Multipliers, weight memories, accumulators and the epilogue."""
-        return self.cost(self.simd, self.pe, self.pixels, self.in_logic is not None)
+        return self.costs()(self.simd, self.pe, self.pixels, self.in_logic is not None)
 
-    def cost(self, simd: int, pe: int, pixels: int = 1, in_logic: bool = False) -> Resources:
-        """What a folding occupies."""
-        n, m = self.weights.shape
-        core = resources.matvec(
-            pe=pe,
-            simd=simd,
-            depth=ceil_div(n, simd) * ceil_div(m, pe),
-            words=ceil_div(n, simd),
-            weight_width=signed_width(self.weight_type.format),
-            data_width=signed_width(stream_of(self.x).format),
-            acc_width=self.accumulator.width,
-            packing=None if in_logic else self.packing,
-            kept_sums=m if self.inputs_first else 0,
-            pixels=pixels,
-        )
-        return core + epilogue_resources(self.epilogue, pe * pixels)
+    def costs(self) -> Callable[[int, int, int, bool], Resources]:
+        """What a folding (simd, pe, pixels) occupies, with multipliers in logic or not."""
+        (n, m), shared = self.weights.shape, self.packing
+        weight_width = signed_width(self.weight_type.format)
+        data_width = signed_width(stream_of(self.x).format)
+        acc_width, kept_sums = self.accumulator.width, m if self.inputs_first else 0
+        each = epilogue_resources(self.epilogue, 1)
+
+        def cost(simd: int, pe: int, pixels: int, in_logic: bool) -> Resources:
+            core = resources.matvec(
+                pe=pe,
+                simd=simd,
+                depth=ceil_div(n, simd) * ceil_div(m, pe),
+                words=ceil_div(n, simd),
+                weight_width=weight_width,
+                data_width=data_width,
+                acc_width=acc_width,
+                packing=None if in_logic else shared,
+                kept_sums=kept_sums,
+                pixels=pixels,
+            )
+            return core + each.scaled(pe * pixels)
+
+        return cost
 
 
 @irdl_op_definition
@@ -400,20 +408,19 @@ class ReduceOp(ProcessOp):
         return None if lanes > channels or straddles else taken
 
     def _foldings(self) -> list[Layout]:
-        """The layouts that the operand may have, the fastest last."""
-        channels, x = self.channels, stream_of(self.x)
+        """The layouts that the operand should have, the fastest last."""
+        channels, x, y = self.channels, stream_of(self.x), self.result.type
         _, width, last = image_of(x.shape)
         parts = divisors(channels) if last != channels else least_parts(channels)
-        taps = [n * channels for n in least_parts(last // channels)[1:]]
-        pixels = [Layout(last, n) for n in least_parts(width)[1:]]
-        legal = [*map(Layout, (*parts, *taps)), *pixels]
-        return [y for y in legal if self._given(y) and self._is_narrow(y)]
-
-    def _is_narrow(self, taken: Layout) -> bool:
-        """Whether no beat is too wide."""
-        given = self._given(taken)
-        narrow = taken.width <= most_lanes(stream_of(self.x))
-        return narrow and given is not None and given.width <= most_lanes(self.result.type)
+        taps = [
+            n * channels
+            for n in least_parts(last // channels)[1:]
+            if self._given(Layout(n * channels))
+        ]
+        pixels = least_parts(width)[1:] if self._given(Layout(last, width)) else []
+        legal = [*map(Layout, (*parts, *taps)), *(Layout(last, n) for n in pixels)]
+        most, given = most_lanes(x), most_lanes(y)
+        return [z for z in legal if z.width <= most and min(z.lanes, channels) * z.pixels <= given]
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Combine, then the epilogue."""
@@ -424,9 +431,8 @@ class ReduceOp(ProcessOp):
 
     def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """Keep what the producer offers if it is legal and fast enough."""
-        shape, legal = stream_of(self.x).shape, self._foldings()
-        if self._is_narrow(offered[0]):
-            legal.insert(0, offered[0])
+        shape = stream_of(self.x).shape
+        legal = [*([offered[0]] if self._given(offered[0]) else []), *self._foldings()]
         taken = choose(legal, lambda y: self._paced(y, y.beats(shape)), target, offered[0])
         given = self._given(taken)
         assert given is not None

@@ -52,25 +52,25 @@ class Foldings:
     """Iterations, or the floor where that is higher."""
     multipliers: Ints
 
-    def triples(self) -> list[tuple[int, int, int]]:
-        """(simd, pe, pixels) of each."""
-        columns = (self.simd.tolist(), self.pe.tolist(), self.pixels.tolist())
+    def triples(self, which: slice) -> list[tuple[int, int, int]]:
+        """(simd, pe, pixels) of some of them."""
+        columns = (axis[which].tolist() for axis in (self.simd, self.pe, self.pixels))
         return list(zip(*columns, strict=True))
 
     def cheapest(self, target: int) -> slice:
         """Those with the fewest multipliers within `target` cycles; the fastest if none is."""
         last = max(int(np.searchsorted(self.cycles, target, side="right")), 1) - 1
         cycles = self.cycles[last]
-        first, end = (int(np.searchsorted(self.cycles, cycles, side=s)) for s in ("left", "right"))
-        return slice(first, end)
+        first = int(np.searchsorted(self.cycles, cycles, side="left"))
+        return slice(first, last + 1)
 
 
 @cache
 def foldings(product: Product, pin: Pin = Pin()) -> Foldings:
     """The foldings that no other beats in both cycles and multipliers; equally good ones are kept.
 
-    For each number of folds of an axis only the fewest lanes that it takes are considered, unless
-    a pin says otherwise.
+    For each number of folds of an axis only the fewest lanes that it takes are considered, and
+    several pixels at once only where fewer could not be as fast, unless a pin says otherwise.
     """
     simds, pes = _lanes(product.inputs, pin.simd), _lanes(product.outputs, pin.pe)
     together = _lanes(product.width, pin.pixels)
@@ -82,6 +82,8 @@ def foldings(product: Product, pin: Pin = Pin()) -> Foldings:
     groups = product.rows * _parts(product.width, pixels)
     cycles = groups * _parts(product.inputs, simd) * _parts(product.outputs, pe)
     cycles = np.maximum(cycles, _floors(product, pixels))
+    needed = cycles < _fastest_below(product, pixels) if pin.pixels is None else slice(None)
+    simd, pe, pixels, cycles = simd[needed], pe[needed], pixels[needed], cycles[needed]
     multipliers = simd * pixels * -(-pe // product.packed)
     best = _front(cycles, multipliers)
     return Foldings(simd[best], pe[best], pixels[best], cycles[best], multipliers[best])
@@ -90,7 +92,7 @@ def foldings(product: Product, pin: Pin = Pin()) -> Foldings:
 def _combinations(*choices: Sequence[int]) -> list[Ints]:
     """Every combination, the last choice changing fastest."""
     places: Ints = np.indices([len(c) for c in choices]).reshape(len(choices), -1)
-    return [np.array(c, np.int64)[k] for c, k in zip(choices, places, strict=True)]
+    return [np.take(np.array(c, np.int64), k) for c, k in zip(choices, places, strict=True)]
 
 
 def _lanes(size: int, pinned: int | None) -> Sequence[int]:
@@ -103,10 +105,21 @@ def _parts(size: int, lanes: Ints) -> Ints:
 
 def _floors(product: Product, pixels: Ints) -> Ints:
     """The floor of each number of pixels, that of the next fewer where it is not listed."""
-    if not product.floors:
-        return np.zeros_like(pixels)
     place = np.searchsorted(least_parts(product.width), pixels, side="right") - 1
-    return np.array(product.floors, np.int64)[place]
+    return np.take(_floor_of_each(product), place)
+
+
+def _floor_of_each(product: Product) -> Ints:
+    listed = least_parts(product.width)
+    return np.array(product.floors or np.zeros(len(listed)), np.int64)
+
+
+def _fastest_below(product: Product, pixels: Ints) -> Ints:
+    """The least cycles with fewer pixels at once, whatever that takes; endless for one pixel."""
+    listed = np.array(least_parts(product.width))
+    fastest = np.maximum(product.rows * _parts(product.width, listed), _floor_of_each(product))
+    before = np.concatenate([[np.iinfo(np.int64).max], np.minimum.accumulate(fastest)[:-1]])
+    return np.take(before, np.searchsorted(listed, pixels))
 
 
 def _front(cycles: Ints, multipliers: Ints) -> Ints:

@@ -145,23 +145,14 @@ class WindowOp(ProcessOp):
         most = most_lanes(stream_of(self.x))
         return schedules.fastest_windows(self.geometry(SINGLE, SINGLE), tuple(pixels), most)
 
-    def _taken(self, pixels: int) -> list[Layout]:
-        """Layouts of the image that make this many windows at once, narrow ones first."""
-        x = stream_of(self.x)
-        channels = x.shape[-1]
-        together = self.geometry(SINGLE, SINGLE).steps(pixels)
-        legal = [Layout(n, k) for n in least_parts(channels) for k in together]
-        return sorted((y for y in legal if y.width <= most_lanes(x)), key=lambda y: y.width)
-
     def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """Read what is offered, emit what the consumer wants; wider where that is too slow."""
         wanted, shape = self._wanted(offered[0], target), self.geometry(SINGLE, SINGLE)
         whole = Layout(self.result.type.shape[-1], wanted.pixels)
-        fits = self.window.strides[1] * wanted.pixels % offered[0].pixels == 0
-        legal = [*([offered[0]] if fits else []), *self._taken(wanted.pixels)]
-        widest = max(legal, key=lambda y: (y.pixels, y.lanes))
+        legal = shape.layouts(wanted.pixels, most_lanes(stream_of(self.x)))
+        fits = offered[0].pixels in shape.steps(wanted.pixels)
         taken = choose(
-            [*legal, widest],
+            [*([offered[0]] if fits else []), *legal],
             lambda layout: schedules.window_trips(shape, layout, whole),
             target,
             offered[0],

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calocc.dialects.dataflow import depths
-from calocc.dialects.dataflow.layout import Layout, ceil_div
+from calocc.dialects.dataflow.layout import Layout, ceil_div, least_parts
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.qnn.stretch import Stretch
 from calocc.dialects.qnn.windows import reach
@@ -119,6 +119,14 @@ class Window:
         """Pixels that may be taken at once where this many windows are given at once."""
         apart = self.stride[1] * pixels
         return [n for n in range(1, min(apart, self.image[1]) + 1) if apart % n == 0]
+
+    def layouts(self, pixels: int, most: int) -> list[Layout]:
+        """Layouts of the image for this many windows at once, up to `most` elements: narrow ones
+        first, the fastest last."""
+        together, channels = self.steps(pixels), self.image[2]
+        legal = [Layout(n, k) for n in least_parts(channels) for k in together]
+        found = sorted((y for y in legal if y.width <= most), key=lambda y: y.width)
+        return [*found, max(found, key=lambda y: (y.pixels, y.lanes))]
 
     def real(self) -> NDArray[np.bool_]:
         """Which slots are groups with pixels of the image, (slots,), raster order."""

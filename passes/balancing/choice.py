@@ -18,7 +18,7 @@ LOWEST_PRICE, HIGHEST_PRICE = 1e-3, 1e12
 """Cycles that all of a resource may be worth."""
 STEPS = 32
 """Halvings in the search for a price, on a logarithmic scale."""
-NEAREST = 1.01
+NEAREST = 1.03
 """The least ratio between the cycles of two options."""
 Amounts = NDArray[np.float64]
 Picks = NDArray[np.intp]
@@ -54,20 +54,21 @@ class Options:
         """The foldings that a pin leaves, with both kinds of multipliers."""
         shares: list[Share] = []
         costs: list[Amounts] = []
+        cost = op.costs()
         for in_logic in (False, True):
             for cycles, folding in _spread(op.foldings(pin, in_logic)):
                 shares.append(Share(cycles, in_logic))
-                costs.append(amounts(op.cost(*folding, in_logic)))
+                costs.append(amounts(cost(*folding, in_logic)))
         return Options(shares, np.array([s.cycles for s in shares], np.float64), np.array(costs))
 
 
 def _spread(found: Foldings) -> Iterator[tuple[int, tuple[int, int, int]]]:
     """Foldings whose cycles differ by a share that is worth telling apart, the fastest first."""
-    triples, last = found.triples(), 0
+    last = 0
     for k, cycles in enumerate(found.cycles.tolist()):
         if cycles > last * NEAREST and found.cheapest(cycles).start == k:
             last = cycles
-            yield cycles, min(triples[found.cheapest(cycles)], key=lambda t: (t[2], t[1]))
+            yield cycles, min(found.triples(found.cheapest(cycles)), key=lambda t: (t[2], t[1]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,11 +31,11 @@ from calocc.passes.size_fifos import set_depths
 from calocc.runtime.critical_path import critical_path
 from calocc.runtime.cycles import simulate
 
-ROUNDS = 12
+ROUNDS = 8
 """Chains that are averaged."""
 SLOWEST_AVERAGE = 1 / 8
 """The least weight of the newest chain."""
-CAPS = (1.0, 1.25, 1.5, 2.0)
+CAPS = (1.0, 1.06, 1.15, 1.4)
 """How many times the least interval a matrix product may take: none then rules the chain alone."""
 RETRIES = 3
 """Searches for an interval, each with what FIFOs took in the one before."""
