@@ -19,6 +19,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from math import inf, nan
 from pathlib import Path
 from random import Random
 from typing import Any, cast
@@ -204,7 +205,31 @@ def change_names(random: Random, file: Any) -> None:
         attributes[name] = random.choice((["a", "a"], [b"\xff"], 3, "../x", ["/"], [""]))
 
 
-FILES = (huge_dataset, remove_node, link_node, change_names)
+def poison(random: Random, file: Any) -> None:
+    """A weight that is no finite number, or one that no format holds."""
+    weights = file[random.choice(_weights(file))]
+    values = weights[...]
+    values.flat[random.randrange(values.size)] = random.choice((nan, inf, -inf, 3e38))
+    weights[...] = values
+
+
+def other_shape(random: Random, file: Any) -> None:
+    """The weights of a variable in another shape, or more or fewer of them."""
+    name = random.choice(_weights(file))
+    values = file[name][...]
+    shapes = [(values.size,), values.shape[::-1], (1, *values.shape), (*values.shape, 1)]
+    choices = [values.reshape(shape) for shape in shapes] + [values[:-1], values[:0], values[0]]
+    del file[name]
+    file[name] = random.choice(choices)
+
+
+def _weights(file: Any) -> list[str]:
+    """The datasets of floating-point arrays."""
+    datasets = [n for n in _nodes(file) if isinstance(file[n], h5py.Dataset)]
+    return [n for n in datasets if file[n].dtype.kind == "f" and file[n].shape]
+
+
+FILES = (huge_dataset, remove_node, link_node, change_names, poison, other_shape)
 
 
 def mutate_hdf5(random: Random, content: bytes) -> bytes:
