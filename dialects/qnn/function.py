@@ -52,6 +52,9 @@ def _selu(x: Reals) -> Reals:
     return _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0)))
 
 
+MU = 255.0
+"""The parameter of mu-law companding in ITU-T G.711, and the default of quantized_ulaw."""
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sigmoid": _sigmoid,
     "tanh": np.tanh,
@@ -64,15 +67,19 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "swish": lambda x: x * _sigmoid(x),
     "gelu": _gelu,
     "mish": lambda x: x * np.tanh(np.logaddexp(x, 0)),
+    "hard_silu": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+    "log_sigmoid": lambda x: -np.logaddexp(-x, 0),
+    "mu_law": lambda x: np.sign(x) * np.log1p(MU * np.abs(x)) / np.log1p(MU),
 }
-"""The Keras activations by name."""
+"""The Keras activations by name, and the curve of mu-law companding."""
 
-VALLEYS = frozenset(["swish", "gelu", "mish"])
+VALLEYS = frozenset(["swish", "gelu", "mish", "hard_silu"])
 """Those that fall before they rise; all others never fall."""
 
 STEEPEST = {
     **{"sigmoid": 0.25, "hard_sigmoid": 0.2, "tanh": 1.0, "softplus": 1.0, "softsign": 1.0},
     **{"elu": 1.0, "selu": 1.759, "swish": 1.1, "gelu": 1.13, "mish": 1.09},
+    **{"hard_silu": 1.5, "log_sigmoid": 1.0, "mu_law": 45.99},
 }
 """Upper bounds of the absolute slopes of functions; what is not here has no bound."""
 

@@ -17,10 +17,21 @@ def readers(value: SSAValue) -> str:
 
 
 def _users(value: SSAValue) -> list[Operation]:
-    """The ops that read a value, in their order."""
+    """The ops that read a value, in their order; for one of its own layer those behind it."""
     users = {use.operation for use in value.uses}
     block = value.owner if isinstance(value.owner, Block) else value.owner.parent
-    return [op for op in block.ops if op in users] if block is not None else []
+    direct = [op for op in block.ops if op in users] if block is not None else []
+    return [
+        user for op in direct for user in (_users(op.results[0]) if _inner(value, op) else [op])
+    ]
+
+
+def _inner(value: SSAValue, user: Operation) -> bool:
+    """Whether both belong to one layer, which goes on behind the user."""
+    owner = value.owner
+    if not isinstance(owner, QnnOp) or not isinstance(user, QnnOp):
+        return False
+    return owner.layer_name == user.layer_name and not isinstance(user, QuantizeOp)
 
 
 def _name(op: Operation) -> str:

@@ -105,7 +105,7 @@ SAMPLES: list[CaloccError] = [
     lowering.FractionalIndices("words", Format.parse("fixed<16,6>")),
     lowering.InputWithoutFormat("image", "no quantizer stands between it and layer 'conv'"),
     lowering.NeedsQuantizer("act", "tanh", "layer 'dense' and layer 'add'"),
-    lowering.NoCommonGrid("act", "quantized_ulaw(8,0)"),
+    lowering.NoCommonGrid("act", "quantized_linear(8,0,alpha=0.3)"),
     lowering.StepNeedsFormat("lstm", "a state"),
     lowering.TooManySteps("tanh", 1 << 20, 1 << 16),
     lowering.TooWide("dense"),

@@ -272,6 +272,8 @@ NUMERICS: dict[str, Case] = {
     "auto-activation": plain("QActivation", "alpha='auto') depends on the batch", ROW,
         activation="quantized_bits(4,0,alpha='auto')"),
     "no-grid": plain("QActivation", "not multiples of one power of two", ROW,
+        activation="quantized_linear(4,alpha=0.3)"),
+    "off-the-grid": plain("QActivation", "the result of mu_law has no number of bits", ROW,
         activation="quantized_ulaw(4)"),
     "plain-kernel": ("Dense", {"kernel": RANDOM}, ROW, {"units": 3, "use_bias": False},
         "its weights are not quantized: they need"),

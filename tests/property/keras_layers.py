@@ -46,7 +46,7 @@ QUANTIZED = (
     "binary(alpha=1)",
     "ternary(alpha=1)",
 )
-MORE = ("relu6", "elu", "selu", "exponential", "swish", "gelu", "mish")
+MORE = ("relu6", "leaky_relu", "elu", "selu", "exponential", "swish", "gelu", "mish")
 """Activations that QKeras does not look up by name."""
 OF_QKERAS = (
     *("hard_sigmoid", "hard_tanh", "smooth_sigmoid", "smooth_tanh"),

@@ -99,6 +99,41 @@ def test_activations_compiled(gotcha: str, tmp_path: Path) -> None:
     assert len(np.unique(expected)) > 1
 
 
+OFF_THE_GRID = {
+    "mu_law_is_a_table": "quantized_ulaw(6,1)",
+    "mu_law_rounds_to_even_before_it_bends": "quantized_ulaw(2,4)",
+    "mu_law_of_one_bit_has_two_levels": "quantized_ulaw(1,2)",
+    "symmetric_mu_law_leaves_out_the_least_value": "quantized_ulaw(5,2,1)",
+    "mu_law_bends_as_told": "quantized_ulaw(5,2,u=15.5)",
+    "real_alpha": "quantized_bits(5,3,alpha=0.3)",
+    "real_alpha_of_a_sign": "binary(alpha=0.3)",
+    "real_alpha_of_zero_and_one": "binary(use_01=1,alpha=0.3)",
+    "threshold_stays_where_alpha_is_real": "ternary(alpha=0.7)",
+    "real_alpha_of_a_hard_swish": "quantized_hswish(5,2,alpha=0.3)",
+}
+"""Activations whose values need a quantizer behind them, or 24 bits."""
+
+
+@pytest.mark.parametrize("gotcha", OFF_THE_GRID)
+def test_activations_off_the_grid_are_exact_in_front_of_a_quantizer(
+    gotcha: str, tmp_path: Path
+) -> None:
+    text, behind = OFF_THE_GRID[gotcha], "quantized_bits(12,4,alpha=1)"
+    layers = [qkeras.QActivation(t) for t in (FRONT, text, behind)]
+    model = keras.Sequential([keras.Input((1,), name="x"), *layers])
+    design = calocc.compile(save(model, tmp_path / "m.h5"))
+    expected = theirs(behind, theirs(text, POINTS))
+    assert np.array_equal(design.predict(POINTS), expected)
+    assert len(np.unique(expected)) > 1
+    assert [output["certified_bound"] for output in design.report["outputs"]] == [0]
+
+
+@pytest.mark.parametrize("text", [t for t in OFF_THE_GRID.values() if "alpha" in t])
+def test_a_real_alpha_has_24_bits_where_no_quantizer_follows(text: str, tmp_path: Path) -> None:
+    result = run(activated(text, tmp_path / "m.h5"), POINTS)
+    np.testing.assert_allclose(result, parse(text)(POINTS), rtol=2**-24)
+
+
 def test_a_bound_of_a_relu_may_lie_off_the_grid(tmp_path: Path) -> None:
     """The bound is not rounded; since files do not keep is_quantized_clip, it is given as text."""
     text = "quantized_relu(4,2,relu_upper_bound=1.40625,is_quantized_clip=False)"

@@ -10,6 +10,7 @@ from xdsl.ir import SSAValue
 from calocc.compiler.keras.config import LayerConfig
 from calocc.compiler.keras.dialect import HARD_SIGMOID_OF_KERAS_3
 from calocc.compiler.keras.layers.axes import behind_batch, reordered, to_end
+from calocc.compiler.keras.layers.off_grid import quantized
 from calocc.compiler.keras.layers.registry import (
     Builder,
     keras_layer,
@@ -18,6 +19,7 @@ from calocc.compiler.keras.layers.registry import (
 )
 from calocc.dialects.qnn.elementwise import (
     AffineOp,
+    LeakyReluOp,
     MaximumOp,
     MinimumOp,
     ReluOp,
@@ -36,6 +38,15 @@ _QKERAS_LINES = {
 """Slope, offset, least value (the greatest is 1). The hard_sigmoid of Keras has a slope of 0.2."""
 _QKERAS_STEPS = {"binary_sigmoid": 0.0, "binary_tanh": -1.0}
 """The value at 0 and below; above it is 1."""
+_LEAKY_SLOPE = 0.2
+"""That of the activation by name; the layer LeakyReLU has its own."""
+_ALIASES = {"silu": "swish", "hard_swish": "hard_silu", "celu": "elu"}
+_OF_KERAS = [name for name in FUNCTIONS if name != "mu_law"]
+_PIECEWISE = ("linear", "relu", "relu6", "leaky_relu", "hard_tanh", "softmax")
+ACTIVATIONS = (*_PIECEWISE, *_OF_KERAS, *_ALIASES)
+"""Those of Keras by name."""
+ACTIVATIONS_OF_QKERAS = (*_QKERAS_LINES, *_QKERAS_STEPS)
+"""Those that layers of QKeras know besides, or instead."""
 
 
 def activate(
@@ -47,7 +58,7 @@ def activate(
     """
     name = config.layer.name
     if isinstance(activation, Quantizer):
-        return builder.quantize(config, x, activation)
+        return quantized(builder, config, x, activation)
     if activation == "linear":
         return x
     if activation in _QKERAS_LINES and config.layer.class_name.startswith("Q"):
@@ -56,20 +67,24 @@ def activate(
         return _step(builder, config, x, _QKERAS_STEPS[activation])
     if activation == HARD_SIGMOID_OF_KERAS_3:
         return _clipped_line(builder, config, x, 1 / 6, 0.5, 0.0)
+    if activation == "hard_tanh":
+        return _clipped_line(builder, config, x, 1.0, 0.0, -1.0)
+    if activation == "leaky_relu":
+        slope = builder.constant(config, np.asarray(_LEAKY_SLOPE))
+        return builder.add(config, LeakyReluOp((x, slope), layer=name))
     if activation == "relu":
         return builder.add(config, ReluOp((x,), layer=name))
     if activation == "softmax":
         return builder.add(config, SoftmaxOp(x, layer=name))
     if activation == "relu6":
         return bounded(builder, config, builder.add(config, ReluOp((x,), layer=name)), 6.0)
-    activation = "swish" if activation == "silu" else activation
-    if activation in FUNCTIONS:
+    activation = _ALIASES.get(activation, activation)
+    if activation in _OF_KERAS:
         return builder.add(config, FunctionOp(activation, x, name))
-    known = ", ".join(("linear", "relu", "relu6", "softmax", "silu", *FUNCTIONS))
     raise refused(
         config,
         f"the activation {activation!r} is not known",
-        f"use a quantizer or one of {known}",
+        f"use a quantizer or one of {', '.join(ACTIVATIONS)}",
     )
 
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from inspect import getdoc
 
 from calocc.compiler.keras.importer import known_layers
+from calocc.compiler.keras.layers.activation import ACTIVATIONS, ACTIVATIONS_OF_QKERAS
 from calocc.compiler.keras.layers.registry import Importer
 from calocc.compiler.keras.refusals import REFUSED_LAYERS, Refusal
 from calocc.dialects.qnn.quantizers import QUANTIZERS, REFUSED_QUANTIZERS
@@ -60,11 +61,21 @@ def quantizer_table() -> str:
     return "\n".join(["| quantizer | meaning |", "|---|---|", *rows])
 
 
+def activation_table() -> str:
+    """All activations by name, where layers look for them."""
+    groups = {"any layer": ACTIVATIONS, "layers of QKeras first": ACTIVATIONS_OF_QKERAS}
+    rows = [
+        f"| {where} | {', '.join(f'`{n}`' for n in names)} |" for where, names in groups.items()
+    ]
+    return "\n".join(["| in | activations by name |", "|---|---|", *rows])
+
+
 def document() -> str:
     """The whole page."""
     tables = {
         "Layers": layer_table(),
         "Layers that are refused": refusal_table(),
+        "Activations": activation_table(),
         "Quantizers": quantizer_table(),
     }
     return HEAD + "".join(f"\n## {title}\n\n{table}\n" for title, table in tables.items())
