@@ -16,7 +16,6 @@ from xdsl.dialects.builtin import ModuleOp
 from calocc.compiler.accumulators import accumulators
 from calocc.compiler.calibration.calibrate import Calibrated, calibrate_model
 from calocc.compiler.calibration.errors import BadRequest
-from calocc.compiler.calibration.formats import Criterion
 from calocc.compiler.calibration.request import Request
 from calocc.compiler.calibration.search import execute_all
 from calocc.compiler.design import Design, Layers
@@ -122,7 +121,7 @@ def compile(
     accuracy: float | None = None,
     weights_bits: int | None = None,
     activations_bits: int | None = None,
-    criterion: str = Criterion.SQUARE,
+    criterion: str | None = None,
     max_error: float | None = None,
     exact_argmax: bool = False,
     rounding: str | None = None,
@@ -138,7 +137,8 @@ def compile(
     `settings` are `layer.key=value` as on the command line. Of a model that computes with real
     numbers, calibration also finds the bits of weights and activations with which the relative
     error of each output (root mean square) stays below `accuracy`, 0.01 if nothing is given;
-    `criterion` (range, percentile or mse) chooses formats.
+    `criterion` chooses formats: for the `range` that was seen, for all but 1 in 10,000 values
+    (`percentile`), or for the least mean square error (`mse`, if nothing is given).
 
     `max_error` allows fewer bits as long as no output can be further than that from the model, for
     any input; `exact_argmax` lets the greatest operand of a softmax alone have the greatest result,

@@ -62,8 +62,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="relative error that formats of a float model may cause (default 0.01)")  # fmt: skip
     add("--weights-bits", metavar="N", type=int, help="bits of weights of a float model")
     add("--activations-bits", metavar="N", type=int, help="bits of its activations")
-    add("--criterion", choices=list(Criterion), default=Criterion.SQUARE,
-        help="how the formats of a float model are chosen (default %(default)s)")  # fmt: skip
+    add("--criterion", choices=list(Criterion),
+        help="what formats of a float model hold: the range that was seen, all but 1 in 10,000, "
+             "or what gives the least mean square error (default mse)")  # fmt: skip
     add("--max-error", metavar="ERROR", type=float,
         help="fewer bits, while no output can be further than this from the model")  # fmt: skip
     add("--exact-argmax", action="store_true",

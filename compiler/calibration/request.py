@@ -19,11 +19,14 @@ class Request:
     accuracy: float | None = None
     weights_bits: int | None = None
     activations_bits: int | None = None
-    criterion: Criterion = Criterion.SQUARE
+    chosen: Criterion | None = None
 
     @staticmethod
     def of(
-        accuracy: float | None, weights: int | None, activations: int | None, criterion: str
+        accuracy: float | None,
+        weights: int | None,
+        activations: int | None,
+        criterion: str | None = None,
     ) -> Request:
         """Check the options; raise BadRequest."""
         if accuracy is not None and not 0 < accuracy < 1:
@@ -31,10 +34,16 @@ class Request:
         for option, bits in (("weights-bits", weights), ("activations-bits", activations)):
             if bits is not None and not FEWEST <= bits <= MOST:
                 raise BadRequest(option, f"{bits} is not a number of bits from {FEWEST} to {MOST}")
-        if criterion not in list(Criterion):
+        if criterion not in (None, *Criterion):
             known = ", ".join(Criterion)
             raise BadRequest("criterion", f"{criterion!r} is not one of {known}")
-        return Request(accuracy, weights, activations, Criterion(criterion))
+        chosen = None if criterion is None else Criterion(criterion)
+        return Request(accuracy, weights, activations, chosen)
+
+    @property
+    def criterion(self) -> Criterion:
+        """What formats are chosen for: the least square error if nothing is given."""
+        return self.chosen or Criterion.SQUARE
 
     @property
     def given(self) -> bool:
@@ -53,6 +62,7 @@ class Request:
             "accuracy": self.accuracy,
             "weights-bits": self.weights_bits,
             "activations-bits": self.activations_bits,
+            "criterion": self.chosen,
         }
         for option, value in options.items():
             if value is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 import calocc
 from calocc.compiler.calibration.errors import AccuracyNotReached, BadRequest
+from calocc.compiler.calibration.formats import Criterion
 from calocc.compiler.inputs import BadData
+from calocc.compiler.main import main
 from calocc.runtime.reference import predict
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -76,6 +79,21 @@ def test_more_bits_are_more_accurate(model: tuple[Any, Path]) -> None:
     assert errors == sorted(errors, reverse=True)
 
 
+def test_the_least_square_error_beats_the_range_where_bits_are_few(
+    model: tuple[Any, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "x.npz", x=EVENTS)
+    bits = ["--weights-bits", "3", "--activations-bits", "8", "-O0", "--json"]
+    errors: dict[str, list[float]] = {}
+    for criterion in Criterion:
+        options = ["--calibrate", str(tmp_path / "x.npz"), "--criterion", criterion]
+        main([str(model[1]), *options, *bits, "-o", str(tmp_path / criterion)])
+        stated = json.loads(capsys.readouterr().out)["calibration"]
+        assert stated["criterion"] == criterion
+        errors[criterion] = [row["relative_rms"] for row in stated["outputs"]]
+    assert all(a < b for a, b in zip(errors["mse"], errors["range"], strict=True))
+
+
 def test_an_accuracy_out_of_reach(model: tuple[Any, Path]) -> None:
     with pytest.raises(AccuracyNotReached, match="2 bits for weights"):
         calocc.compile(model[1], calibrate={"x": EVENTS}, accuracy=1e-4, weights_bits=2)
@@ -84,6 +102,8 @@ def test_an_accuracy_out_of_reach(model: tuple[Any, Path]) -> None:
 def test_data_are_needed(model: tuple[Any, Path]) -> None:
     with pytest.raises(BadRequest, match="goes with --calibrate"):
         calocc.compile(model[1], accuracy=0.1)
+    with pytest.raises(BadRequest, match="option --criterion: there are no data"):
+        calocc.compile(model[1], criterion="mse")
     with pytest.raises(BadData, match="no array 'x'"):
         calocc.compile(model[1], calibrate={"y": EVENTS})
 
