@@ -45,7 +45,7 @@ def _table(*columns: str, text: int = 1) -> Table:
     """A table whose first `text` columns are left-aligned."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for k, column in enumerate(columns):
-        table.add_column(column, justify="left" if k < text else "right", no_wrap=True)
+        table.add_column(column, justify="left" if k < text else "right", overflow="fold")
     return table
 
 

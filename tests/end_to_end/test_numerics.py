@@ -87,7 +87,9 @@ def test_roundings_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert rows["as the model says"] == rows["convergent, saturate"] == 0
     assert rows["truncate, saturate"] > rows["round, saturate"] > 0
     main([str(DIGITS.model), "--calibrate", data, "--compare-rounding", "-o", out])
-    assert "truncate, wrap" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "truncate, wrap" in shown
+    assert "…" not in shown  # nothing is cut off, in 80 columns either
 
 
 @pytest.mark.parametrize("text", ["", "up", "truncate,round", "saturate,wrap", "truncate;wrap"])
