@@ -346,7 +346,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--memory", type=int, default=3 << 29, help="bytes")
+    parser.add_argument("--memory", type=int, default=1 << 30, help="bytes")
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_DATA, (arguments.memory, arguments.memory))
     results = run(arguments.files, arguments.seed, arguments.seconds)
