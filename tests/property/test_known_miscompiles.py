@@ -33,8 +33,8 @@ def quantized(text: str) -> Any:
     return qkeras.QActivation(text)
 
 
-def depthwise(multiplier: int) -> Any:
-    arguments = {"depthwise_quantizer": BITS, "bias_quantizer": BITS}
+def depthwise(multiplier: int, kernel: str = BITS) -> Any:
+    arguments = {"depthwise_quantizer": kernel, "bias_quantizer": BITS}
     return qkeras.QDepthwiseConv2D(3, depth_multiplier=multiplier, **arguments)
 
 
@@ -48,7 +48,9 @@ def model(shape: tuple[int, ...], layers: Layers, last: str = BEHIND) -> Any:
 
 RIGHT: dict[str, tuple[tuple[int, ...], Layers]] = {
     "dilation": (IMAGE, lambda: [conv(dilation_rate=(2, 3))]),
+    "groups": (IMAGE, lambda: [keras.layers.Conv2D(4, 3, groups=2)]),
     "depth_multiplier": (IMAGE, lambda: [depthwise(2)]),
+    "depthwise_scales": (IMAGE, lambda: [depthwise(1, "quantized_bits(4,0,alpha='auto')")]),
     "relu_max_value": (IMAGE, lambda: [conv(), keras.layers.ReLU(max_value=0.25)]),
     "symmetric_quantized_bits": (VECTOR, lambda: [quantized("quantized_bits(6,0,1,alpha=1)")]),
     "unsigned_quantized_bits": (
@@ -59,6 +61,10 @@ RIGHT: dict[str, tuple[tuple[int, ...], Layers]] = {
     "activation_of_whole_numbers": (VECTOR, lambda: [quantized("quantized_bits(8,8,alpha=1)")]),
     "relu_with_a_coarse_step": (VECTOR, lambda: [quantized("quantized_relu(4,6)")]),
     "relu_with_a_slope": (VECTOR, lambda: [quantized("quantized_relu(6,2,negative_slope=0.25)")]),
+    "relu_with_a_bound_off_the_grid": (
+        VECTOR,
+        lambda: [quantized("quantized_relu(6,2,relu_upper_bound=3,is_quantized_clip=False)")],
+    ),
     "relu_through_a_sigmoid": (VECTOR, lambda: [quantized("quantized_relu(6,2,use_sigmoid=1)")]),
     "powers_of_two": (VECTOR, lambda: [quantized("quantized_po2(6)")]),
     "kernel_of_rectified_bits": (VECTOR, lambda: [dense(4, "quantized_relu(6,1)")]),
