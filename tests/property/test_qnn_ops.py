@@ -562,6 +562,9 @@ def test_batch_norm(x: Ints, parameters: tuple[Ints, Ints, Ints], variance: Ints
         ("hard_sigmoid", 1.0, 0.7),
         ("softplus", 0.0, np.log(2.0)),
         ("softsign", -3.0, -0.75),
+        ("hard_silu", 1.0, 2 / 3),
+        ("log_sigmoid", 0.0, -np.log(2.0)),
+        ("mu_law", -1 / 255, -1 / 8),
     ],
 )
 def test_functions(name: str, at: float, value: float) -> None:
