@@ -27,8 +27,20 @@ def build_parser() -> argparse.ArgumentParser:
     add("--out", metavar="Y.npz", type=Path, required=True, help="one array per output, by name")
     add("--on", choices=["emulator", "csim"], default="emulator",
         help="exact emulator, or the generated C++ (default %(default)s)")  # fmt: skip
-    add("--threads", type=int, help="threads of the emulator (default: all processors)")
+    add(
+        "--threads",
+        metavar="N",
+        type=_threads,
+        help="threads of the emulator (default: all processors)",
+    )
     return parser
+
+
+def _threads(text: str) -> int:
+    """A number of threads."""
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a number of threads, 1 or more")
 
 
 def predict(

@@ -157,6 +157,16 @@ def test_wrong_usage_exits_with_2(here: Path, capsys: pytest.CaptureFixture[str]
         assert "usage: calocc" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("threads", ["0", "-3", "many"])
+def test_run_refuses_to_do_without_threads(
+    threads: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_main([str(here), "--data", "x.npz", "--out", "y.npz", "--threads", threads])
+    assert caught.value.code == 2
+    assert f"{threads} is not a number of threads" in capsys.readouterr().err
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 
