@@ -54,8 +54,8 @@ class Foldings:
 
     def triples(self, which: slice) -> list[tuple[int, int, int]]:
         """(simd, pe, pixels) of some of them."""
-        columns = (axis[which].tolist() for axis in (self.simd, self.pe, self.pixels))
-        return list(zip(*columns, strict=True))
+        axes = (self.simd[which], self.pe[which], self.pixels[which])
+        return [(int(s), int(p), int(n)) for s, p, n in zip(*axes, strict=True)]
 
     def cheapest(self, target: int) -> slice:
         """Those with the fewest multipliers within `target` cycles; the fastest if none is."""

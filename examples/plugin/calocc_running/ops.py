@@ -9,7 +9,7 @@ from xdsl.irdl import base, irdl_op_definition, operand_def, result_def
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow import resources, schedules
-from calocc.dialects.dataflow.process import Mantissas, UniformOp
+from calocc.dialects.dataflow.process import Mantissas, UniformWholeOp
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.dataflow.stream import StreamType, stream_of
@@ -69,7 +69,7 @@ class SumOp(QnnOp):
 
 
 @irdl_op_definition
-class RunningSumOp(UniformOp):
+class RunningSumOp(UniformWholeOp):
     """The process: each beat adds to a register per channel and leaves as the new sum."""
 
     name = "running.running_sum"
