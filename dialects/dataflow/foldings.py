@@ -54,8 +54,8 @@ class Foldings:
 
     def triples(self, which: slice) -> list[tuple[int, int, int]]:
         """(simd, pe, pixels) of some of them."""
-        axes = (self.simd[which], self.pe[which], self.pixels[which])
-        return [(int(s), int(p), int(n)) for s, p, n in zip(*axes, strict=True)]
+        places = range(*which.indices(len(self.cycles)))
+        return [(int(self.simd[k]), int(self.pe[k]), int(self.pixels[k])) for k in places]
 
     def cheapest(self, target: int) -> slice:
         """Those with the fewest multipliers within `target` cycles; the fastest if none is."""
