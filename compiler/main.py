@@ -74,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--compare-rounding", action="store_true",
         help="show what each rounding does to the calibration data and to the design")  # fmt: skip
     add("--set", metavar="LAYER.KEY=VALUE", action="append", default=[], dest="settings",
-        help="kernel, bias, output (a format), pe or simd (a number) of a layer")  # fmt: skip
+        help="kernel, bias, output (formats), pe, simd, pixels (numbers) of a layer")  # fmt: skip
     add("--emit", choices=[*STAGES, "hls"], default="hls",
         help="stop at a stage and print its IR (default: hls, a project on disk)")  # fmt: skip
     add("--print-ir-after-all", action="store_true", help="show the IR after every pass")

@@ -12,7 +12,7 @@ FORMATS = (
     *("kernel", "recurrent_kernel", "bias", "embeddings"),
     *("activation", "recurrent_activation", "state", "output"),
 )
-FOLDINGS = ("pe", "simd")
+FOLDINGS = ("pe", "simd", "pixels")
 
 
 @dataclass(eq=False)

@@ -60,7 +60,7 @@ class Foldings:
     def cheapest(self, target: int) -> slice:
         """Those with the fewest multipliers within `target` cycles; the fastest if none is."""
         last = max(int(np.searchsorted(self.cycles, target, side="right")), 1) - 1
-        cycles = self.cycles[last]
+        cycles = int(self.cycles[last])
         first = int(np.searchsorted(self.cycles, cycles, side="left"))
         return slice(first, last + 1)
 

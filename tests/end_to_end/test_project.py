@@ -255,8 +255,14 @@ def test_weight_files_hold_the_weights(name: str, tmp_path: Path) -> None:
         text = (project / f"firmware/weights/w{k}.txt").read_text()
         (n, m), simd, pe = op.weights.shape, op.simd, op.pe
         values = np.array([float(v) for v in text.split(",")])
-        folded = values.reshape(pe, m // pe, n // simd, simd)  # [pe][nf][sf][simd]
-        matrix = folded.transpose(2, 3, 1, 0).reshape(n, m)
+        folds, parts = -(-m // pe), -(-n // simd)
+        if op.inputs_first:  # [pe][sf][nf][simd]
+            folded = values.reshape(pe, parts, folds, simd).swapaxes(1, 2)
+        else:
+            folded = values.reshape(pe, folds, parts, simd)
+        padded = folded.transpose(2, 3, 1, 0).reshape(parts * simd, folds * pe)
+        matrix = padded[:n, :m]
+        assert np.count_nonzero(padded) == np.count_nonzero(matrix)
         np.testing.assert_array_equal(matrix, np.ldexp(op.weights.numpy(), -_frac(op)))
 
 
