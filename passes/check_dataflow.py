@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
@@ -22,6 +21,7 @@ from calocc.compiler.diagnostics import CaloccError, Reasoned
 from calocc.compiler.network import processes_of
 from calocc.compiler.ports import main_function, return_op
 from calocc.compiler.stages import Stage
+from calocc.dialects.dataflow.compute import extremes
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.stream import WIDEST_BEAT, StreamType, stream_of
 from calocc.dialects.fixed.blob import BlobAttr
@@ -104,13 +104,13 @@ def _unrepresentable(op: ProcessOp) -> Iterator[NotBuildable]:
 
 def _largest_mantissa(process: ProcessOp) -> int:
     """The greatest absolute mantissa of the constants and tables of a process."""
-    blobs = [
-        blob
+    bounds = [
+        extremes(blob)
         for op in process.walk()
         for blob in op.properties.values()
-        if isinstance(blob, BlobAttr) and blob.numpy().size
+        if isinstance(blob, BlobAttr) and blob.type.element_count()
     ]
-    return max((int(np.abs(blob.numpy()).max()) for blob in blobs), default=0)
+    return max((max(-lo, hi) for lo, hi in bounds), default=0)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 
 
@@ -56,6 +57,7 @@ SINGLE = Layout()
 """An element per beat."""
 
 
-def least_parts(n: int) -> list[int]:
+@cache
+def least_parts(n: int) -> tuple[int, ...]:
     """For every number of folds that n elements can be cut into, the fewest lanes; ascending."""
-    return sorted({ceil_div(n, folds) for folds in range(1, n + 1)})
+    return tuple(sorted({ceil_div(n, folds) for folds in range(1, n + 1)}))

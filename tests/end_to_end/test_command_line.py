@@ -249,7 +249,7 @@ REFUSED: list[tuple[Callable[[Path], list[str]], tuple[str, ...]]] = [
     (lambda here: [str(JETS), "--input", "jet=fixed<16,6>"], ("--input jet", "jets")),
     (lambda here: [str(JETS), "--input", "jets=float"], ("--input jets", "fixed<W,I>")),
     (lambda here: [str(JETS), "--set", "dense_9.pe=2"], ("dense_9",)),
-    (lambda here: [str(JETS), "--set", "dense_2.pe=7"], ("dense_2", "pe=7")),
+    (lambda here: [str(JETS), "--set", "dense_2.pe=700"], ("dense_2", "pe=700")),
     (lambda here: [str(JETS), "--set", "dense_2.colour=7"], ("dense_2.colour",)),
     (lambda here: [str(JETS), "--set", "dense_9.kernel=fixed<4,1>"], ("dense_9.kernel",)),
     (lambda here: [str(JETS), "--target", "alveo-u51"], ("alveo-u51", "alveo-u50")),

@@ -34,7 +34,7 @@ def test_least_parts_are_the_fewest_lanes_for_each_number_of_folds(n: int) -> No
     fewest: dict[int, int] = {}
     for lanes in range(n, 0, -1):
         fewest[-(-n // lanes)] = lanes
-    assert least_parts(n) == sorted(fewest.values())
+    assert least_parts(n) == tuple(sorted(fewest.values()))
 
 
 @st.composite
