@@ -71,9 +71,9 @@ def draw_pins(design: Design, generator: random.Random) -> dict[str, dict[str, i
     """A folding for every matrix product, of at most a few thousand products per cycle."""
     pins: dict[str, dict[str, int]] = {}
     for op in matvecs(main_function(design.module)):
-        (n, m), (_, width, _) = op.weights.shape, image_of(op.outputs[0].shape)
+        n, m = op.weights.shape
         simd, pe = (min(size, generator.randint(1, most)) for size, most in ((n, 300), (m, 70)))
-        pixels = min(width, generator.choice([1, 1, 2, 3, 4, 7]))
+        pixels = min(op.row, generator.choice([1, 1, 2, 3, 4, 7]))
         pins[op.layer_name] = {"simd": simd, "pe": pe, "pixels": pixels}
     return pins
 

@@ -53,6 +53,7 @@ def find_obstacle(function: FuncOp) -> NotBuildable | None:
 def _obstacles(function: FuncOp) -> Iterator[NotBuildable]:
     for value in (*function.args, *return_op(function).operands):
         yield from _wide("a port", stream_of(value), stream_of(value).port_bits)
+        yield from _ragged(stream_of(value))
     for op in processes_of(function):
         for stream in (*op.inputs, *op.outputs):
             yield from _wide(op.layer_name, stream, stream.bits)
@@ -67,6 +68,15 @@ def _wide(layer: str, stream: StreamType, bits: int) -> Iterator[NotBuildable]:
             f"a beat of {stream.width} elements of {stream.format} has {bits} bits, "
             f"Vitis HLS takes {WIDEST_BEAT}",
             "set pe and simd of the layers on both sides to fewer lanes, or compile with -O2",
+        )
+
+
+def _ragged(port: StreamType) -> Iterator[NotBuildable]:
+    if not port.is_whole:
+        yield NotBuildable(
+            "a port",
+            f"{port} has several pixels in a beat, or lanes that are not there",
+            "let dataflow.lanes convert to lanes of one pixel that divide the channels",
         )
 
 

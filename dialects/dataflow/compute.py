@@ -200,9 +200,7 @@ class MatvecOp(WeightedOp):
         """Vectors come and go in the same groups."""
         super().verify_()
         x, y = stream_of(self.x), self.result.type
-        if x.layout.groups(x.shape) != y.layout.groups(y.shape) or (
-            x.layout.pixels != y.layout.pixels
-        ):
+        if x.layout.pixels != y.layout.pixels or y.layout.pixels > self.row:
             raise VerifyException(f"a matvec gives as many pixels as it takes, not {y} for {x}")
 
     def fits(self) -> bool:
@@ -227,6 +225,12 @@ class MatvecOp(WeightedOp):
     def pixels(self) -> int:
         """Vectors multiplied at once."""
         return self.result.type.layout.pixels
+
+    @property
+    def row(self) -> int:
+        """Vectors of a row of both streams; one if their rows differ."""
+        shape = self.result.type.shape
+        return image_of(shape)[1] if stream_of(self.x).shape[:-1] == shape[:-1] else 1
 
     @property
     def groups(self) -> int:
@@ -267,13 +271,12 @@ class MatvecOp(WeightedOp):
         need fewer of them.
         """
         (n, m), y = self.weights.shape, self.result.type
-        rows, width, _ = image_of(y.shape)
-        before = self.x.owner
+        width, before = self.row, self.x.owner
         pixels = least_parts(width)
         floors = before.least_cycles(pixels) if isinstance(before, DataflowOp) else ()
         widest = most_lanes(stream_of(self.x)), most_lanes(y)
         packed = 1 if in_logic else self.packing.count
-        return foldings(Product(rows, width, n, m, widest, packed, floors), pin)
+        return foldings(Product(self.positions // width, width, n, m, widest, packed, floors), pin)
 
     def cycles(self, simd: int, pe: int, pixels: int = 1) -> int:
         """Iterations per event with this folding."""
@@ -417,7 +420,7 @@ class ReduceOp(ProcessOp):
             for n in least_parts(last // channels)[1:]
             if self._given(Layout(n * channels))
         ]
-        pixels = least_parts(width)[1:] if self._given(Layout(last, width)) else []
+        pixels = least_parts(width)[1:] if self._given(Layout(last, width)) else ()
         legal = [*map(Layout, (*parts, *taps)), *(Layout(last, n) for n in pixels)]
         most, given = most_lanes(x), most_lanes(y)
         return [z for z in legal if z.width <= most and min(z.lanes, channels) * z.pixels <= given]

@@ -118,8 +118,8 @@ def _folding(op: DataflowOp, target: int, pins: Pins) -> Folding:
 def pin_of(op: MatvecOp, pins: Pins) -> Pin:
     """What a user asks for a layer; raise BadPin for more than it has."""
     pin = Pin(**pins.get(op.layer_name, {}))
-    (n, m), (_, width, _) = op.weights.shape, image_of(op.outputs[0].shape)
-    sizes = (("simd", pin.simd, n), ("pe", pin.pe, m), ("pixels", pin.pixels, width))
+    n, m = op.weights.shape
+    sizes = (("simd", pin.simd, n), ("pe", pin.pe, m), ("pixels", pin.pixels, op.row))
     for key, value, most in sizes:
         if value is not None and value > most:
             raise BadPin(op.layer_name, f"{key}={value} is more than the {most} that there are")

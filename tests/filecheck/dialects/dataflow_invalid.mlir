@@ -73,6 +73,16 @@ func.func @pixels(%x: !dataflow.stream<tensor<6x!fixed.num<s8, 3>>, 1 x 2>) {
 
 // -----
 
+// Rows of five vectors end in a group of two, a row of ten in one of one.
+%x = "test.op"() : () -> !dataflow.stream<tensor<2x5x4x!fixed.num<s8, 3>>, 4 x 3>
+%a = dataflow.matvec %x {weights = #fixed.blob<b9f64a747e1b97f13 : tensor<4x1xi8>>, weight_type = !fixed.num<u3, 3>} : (!dataflow.stream<tensor<2x5x4x!fixed.num<s8, 3>>, 4 x 3>) -> !dataflow.stream<tensor<10x1x!fixed.num<s12, 7>>, 1 x 3> {
+^bb0(%s: !fixed.num<s12, 7>):
+  fixed.yield %s : !fixed.num<s12, 7>
+}
+// CHECK: a matvec gives as many pixels as it takes, not
+
+// -----
+
 // A row of five pixels ends in a group of one, a row of ten does not.
 %x = "test.op"() : () -> !dataflow.stream<tensor<2x5x3x!fixed.num<s8, 3>>, 3 x 2>
 %a = dataflow.reshape %x : (!dataflow.stream<tensor<2x5x3x!fixed.num<s8, 3>>, 3 x 2>) -> !dataflow.stream<tensor<10x3x!fixed.num<s8, 3>>, 3 x 2>
