@@ -82,6 +82,10 @@ class Options:
     """What foldings are chosen for: `latency` or `throughput`."""
     budget: float = 0.8
     """The fraction of each of the device's resources that a design may use."""
+    latency_us: float | None = None
+    """The latency to reach with the fewest resources."""
+    interval_us: float | None = None
+    """The time between events to reach with the fewest resources."""
 
 
 @dataclass(eq=False)
@@ -128,6 +132,8 @@ def compile(
     compare_rounding: bool = False,
     optimize: str = "latency",
     budget: float = 0.8,
+    latency_us: float | None = None,
+    interval_us: float | None = None,
 ) -> Design:
     """Compile a Keras model: a `.h5` or `.keras` file, a JSON architecture with a file of
     `weights`, or a model of tf_keras or QKeras in memory.
@@ -145,13 +151,15 @@ def compile(
     or refuses. `rounding` lets activations round and overflow otherwise (`"truncate,wrap"`);
     `compare_rounding` reports what each choice does to the calibration data and to the design.
     Foldings are chosen for the least `latency` or the greatest `throughput` (`optimize`) within a
-    `budget`, a fraction of the device. Raises CaloccError.
+    `budget`, a fraction of the device; with `latency_us` or `interval_us` for the fewest resources
+    that meet them. Raises CaloccError.
     """
     file = None if weights is None else Path(weights)
     request = Request.of(accuracy, weights_bits, activations_bits, criterion)
     options = Options(
         *(opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file, request),
         *(max_error, exact_argmax, Rounds.parse(rounding), compare_rounding, optimize, budget),
+        *(latency_us, interval_us),
     )
     if isinstance(model, str | Path):
         return Compilation(Path(model), options).design()
@@ -215,7 +223,11 @@ class Compilation:
         if name == "fixed":
             return module
         balance = Balance(
-            options.target, options.budget, options.optimize, pins=self._settings.pins
+            *(options.target, options.budget, options.optimize),
+            pins=self._settings.pins,
+            latency_us=options.latency_us,
+            interval_us=options.interval_us,
+            clock=options.clock_mhz,
         ).spec()
         runner.run(module, placed(DATAFLOW[level].format(balance=balance), level))
         return module

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from math import nan
+from math import inf, nan
 from pathlib import Path
 
 from rich.console import Console
@@ -50,6 +50,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="what -O2 chooses foldings for (default %(default)s)")  # fmt: skip
     add("--budget", metavar="FRACTION", type=_fraction, default=0.8,
         help="of the device that a design may use (default %(default)g)")  # fmt: skip
+    add("--latency-us", metavar="US", type=_micros,
+        help="the fewest resources with which an event takes no longer")  # fmt: skip
+    add("--interval-us", metavar="US", type=_micros,
+        help="the fewest resources with which events follow each other as fast")  # fmt: skip
     add("--input", metavar="NAME=FORMAT", action="append", default=[], type=_assignment,
         help="format of an input: NAME=fixed<W,I> or NAME=ufixed<W,I>")  # fmt: skip
     add(
@@ -103,6 +107,16 @@ def _fraction(text: str) -> float:
     return value
 
 
+def _micros(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not 0 < value < inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
+    return value
+
+
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -136,6 +150,8 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.compare_rounding,
         arguments.optimize,
         arguments.budget,
+        arguments.latency_us,
+        arguments.interval_us,
     )
     watch = _show_ir if arguments.print_ir_after_all else None
     compilation = Compilation(arguments.model, options, watch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from xdsl.ir import Region, SSAValue
 from xdsl.irdl import irdl_op_definition, operand_def, prop_def, region_def, result_def
 from xdsl.utils.exceptions import VerifyException
@@ -101,6 +102,12 @@ class InterpolateOp(UniformWholeOp):
     def schedule(self) -> Schedule:
         """Reads a pixel at its first use."""
         return schedules.interpolate(*self.axes, self.axis() // self.width)
+
+    def last_inputs(self) -> tuple[Mantissas, ...]:
+        """At least the pixel before the one that is enlarged to this place, in row and column."""
+        places = (np.arange(a.length * a.factor) // a.factor - 1 for a in self.axes)
+        rows, columns = (np.maximum(p, 0) for p in places)
+        return (np.add.outer(rows * self.axes[1].length, columns).ravel(),)
 
     def registers(self) -> int:
         """The two neighbours of every channel of a lane, or the lanes."""

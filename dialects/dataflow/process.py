@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import cast
 
 import numpy as np
@@ -126,6 +127,16 @@ class DataflowOp(IRDLOperation, ABC):
     def fold_inside(self, folding: Folding) -> None:
         """Take what a folding says besides the lanes."""
 
+    def last_inputs(self) -> tuple[Mantissas, ...]:
+        """For each input and each pixel of a result the last pixel of the input that has to be
+        complete before, or -1; pixels are what the last axis holds, in row-major order.
+
+        By default equal parts of inputs give equal parts of results.
+        """
+        pixels = prod(self.outputs[0].shape[:-1])
+        counts = (prod(s.shape[:-1]) for s in self.inputs)
+        return tuple(np.arange(1, pixels + 1) * n // pixels - 1 for n in counts)
+
 
 class ProcessOp(DataflowOp, ABC):
     """A process: one flattened loop, one iteration per cycle."""
@@ -137,6 +148,10 @@ class ProcessOp(DataflowOp, ABC):
     @abstractmethod
     def resources(self) -> Resources:
         """An estimate of what the process occupies."""
+
+    def least_resources(self) -> Resources:
+        """What it occupies in any folding."""
+        return Resources()
 
     def products(self) -> Sequence[tuple[int, int]]:
         """Bits of the products that are summed, and of their sums."""
@@ -202,6 +217,23 @@ class UniformAnyOp(UniformOp, ABC):
         most = min(most_lanes(s) for s in (*self.inputs, *self.outputs))
         legal = [layout for layout in (offered[0], *layouts(shape)) if layout.width <= most]
         return self.uniform(choose(legal, lambda y: y.beats(shape), target, offered[0]))
+
+
+def moved_pixels(op: DataflowOp) -> tuple[Mantissas, ...]:
+    """`last_inputs` of an op that only moves elements: it moves their numbers as well.
+
+    What does not change when all numbers do is not from an input.
+    """
+    sizes = [s.size for s in op.inputs]
+    numbers = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+    args = [n.reshape(1, *s.shape) for n, s in zip(numbers, op.inputs, strict=True)]
+    once, again = (op.evaluate(*(a + by for a in args))[0] for by in (0, sum(sizes)))
+    moved = np.where(again == once, -1, once).reshape(prod(op.outputs[0].shape[:-1]), -1)
+    ends = (
+        np.where((moved >= own[0]) & (moved <= own[-1]), moved - own[0] + 1, 0).max(axis=1)
+        for own in numbers
+    )
+    return tuple(end // s.shape[-1] - 1 for end, s in zip(ends, op.inputs, strict=True))
 
 
 def divisors(n: int) -> list[int]:

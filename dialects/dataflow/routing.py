@@ -32,6 +32,7 @@ from calocc.dialects.dataflow.process import (
     choose,
     choose_lanes,
     most_lanes,
+    moved_pixels,
 )
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
@@ -119,6 +120,10 @@ class WindowOp(ProcessOp):
         windows = self.window.slide(args[0], self.fill.value.data)
         return (windows.reshape(len(args[0]), *self.result.type.shape),)
 
+    def last_inputs(self) -> tuple[Mantissas, ...]:
+        """Where its elements come from."""
+        return moved_pixels(self)
+
     def geometry(self, taken: Layout, given: Layout) -> schedules.Window:
         """The loop's geometry under a folding."""
         window = self.window
@@ -201,6 +206,11 @@ class WindowOp(ProcessOp):
             beat_width=y.bits,
         )
 
+    def least_resources(self) -> Resources:
+        """Registers for the taps."""
+        x, window = stream_of(self.x), self.window
+        return Resources(ff=window.taps * x.shape[2] * x.format.width)
+
 
 def _windows(image: Sequence[int], window: Window) -> tuple[int, ...]:
     rows, columns, channels = image_output(window, tuple(image), image[-1])
@@ -232,6 +242,10 @@ class ForkOp(UniformAnyOp):
         """The operand, as often as there are results."""
         return (args[0],) * len(self.copies)
 
+    def last_inputs(self) -> tuple[Mantissas, ...]:
+        """Where its elements come from."""
+        return moved_pixels(self)
+
     def schedule(self) -> Schedule:
         """A beat in, the same beat out everywhere."""
         return schedules.fork(stream_of(self.x).beats, len(self.copies))
@@ -247,6 +261,10 @@ class RelayOp(ProcessOp, ABC):
     x = operand_def(StreamType)
     result = result_def(StreamType)
     assembly_format = "$x attr-dict `:` functional-type(operands, results)"
+
+    def last_inputs(self) -> tuple[Mantissas, ...]:
+        """Where its elements come from."""
+        return moved_pixels(self)
 
     def resources(self) -> Resources:
         """Registers of the wider beat."""
@@ -333,6 +351,10 @@ class ConcatOp(UniformWholeOp):
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Concatenate."""
         return (np.concatenate(args, axis=self.concat_axis.value.data + 1),)
+
+    def last_inputs(self) -> tuple[Mantissas, ...]:
+        """Where its elements come from."""
+        return moved_pixels(self)
 
     def trips(self, lanes: int) -> int:
         """An iteration per beat of the result."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.foldings import Foldings, Pin
 from calocc.dialects.dataflow.resources import Resources
+from calocc.passes.balancing.program import Limits, least
 
 RATIOS = tuple(k / 16 for k in range(1, 16))
 """Prices of DSP slices, against one minus that for all other resources."""
@@ -20,8 +21,15 @@ STEPS = 32
 """Halvings in the search for a price, on a logarithmic scale."""
 NEAREST = 1.03
 """The least ratio between the cycles of two options."""
+LATE = 1e3
+"""What the whole of an allowance of cycles counts for, in devices."""
+SUM = 1e-3
+"""What the sum of all parts of a device counts for, against the largest."""
+SAME = 1e-9
+"""Parts of a device that make no difference."""
 Amounts = NDArray[np.float64]
 Picks = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,50 @@ class Market:
             return None
         best = min(picks, key=lambda p: float(weighted[rows, p].sum()))
         return tuple(own[int(k)] for own, k in zip(self.shares, best, strict=True))
+
+    def cheapest(
+        self, chains: Amounts, allowed: Amounts, most: float, spent: Amounts, device: Amounts
+    ) -> tuple[Share, ...]:
+        """Shares that take the least part of any resource of a device beside what is `spent`, then
+        the least sum of those parts; with at most `most` cycles in a layer and `allowed` weighted
+        cycles in all for each of the `chains` (chains, layers).
+
+        Starts where the linear relaxation mixes most of, and changes layer by layer as long as
+        that helps. Where too many cycles are left, there are as few as possible.
+        """
+        if not self.shares:
+            return ()
+        within = self.cycles <= np.maximum(most, self.cycles.min(axis=1))[:, None]
+        times = chains[:, :, None] * np.where(within, self.cycles, 0)
+        parts = np.where(within[:, :, None], self.costs / np.maximum(device, 1), np.inf)
+        base = spent / np.maximum(device, 1)
+        picks = self._mixed_most(times, within, parts, base, allowed)
+        rows = np.arange(len(picks))
+        while True:
+            own, wait = parts[rows, picks], times[:, rows, picks]
+            used = base + own.sum(axis=0) - own[:, None] + parts
+            cycles = wait.sum(axis=1)[:, None, None] - wait[:, :, None] + times
+            late = np.maximum(cycles / allowed[:, None, None] - 1, 0).max(axis=0, initial=0)
+            worth = LATE * late + used.max(axis=2) + SUM * used.sum(axis=2)
+            layer, option = np.unravel_index(np.argmin(worth), worth.shape)
+            if worth[layer, option] >= worth[0, picks[0]] - SAME:
+                return tuple(own[int(k)] for own, k in zip(self.shares, picks, strict=True))
+            picks[layer] = option
+
+    def _mixed_most(
+        self, times: Amounts, within: Flags, parts: Amounts, base: Amounts, allowed: Amounts
+    ) -> Picks:
+        """The option of each layer that the relaxation takes most of, else the fastest."""
+        layer, option = np.nonzero(within)
+        resources = parts[layer, option].T
+        rows = np.concatenate([resources, times[:, layer, option]])
+        scale = np.append(np.ones(len(resources)), np.zeros(len(times)))
+        mixture = least(layer, Limits(rows, np.append(-base, allowed), scale))
+        if mixture is None:
+            return self.cycles.argmin(axis=1)
+        shown = np.zeros(within.shape)
+        shown[layer, option] = mixture.parts
+        return shown.argmax(axis=1)
 
     def _at_ratio(self, weighted: Amounts, room: Amounts, ratio: float) -> Picks | None:
         """The best picks with this ratio of prices, the lowest prices at which they fit."""

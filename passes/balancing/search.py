@@ -44,11 +44,13 @@ Weights = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A design folded for a goal: its first latency, and each matvec's share of it."""
+    """A design folded for a goal: its first latency and its interval in cycles, the cycles of each
+    matvec, and the part of them that is on the longest chain of waits."""
 
     latency: int
+    interval: int
+    cycles: Weights
     shares: Weights
-    """The part of each matvec's cycles that is on the longest chain of waits."""
 
 
 @dataclass(eq=False)
@@ -64,7 +66,7 @@ class Search:
     """What FIFOs took when they were sized last."""
 
     @cached_property
-    def _market(self) -> Market:
+    def market(self) -> Market:
         layers = [
             Options.of(op, pin_of(op, self.pins)) for op in matvecs(main_function(self.module))
         ]
@@ -80,14 +82,21 @@ class Search:
 
     def _divide(self, weights: Weights, most: int) -> tuple[Share, ...] | None:
         """Share out what other processes and FIFOs leave over."""
-        return self._market.divide(weights, most, self._others + self._fifos)
+        return self.market.divide(weights, most, self._others + self._fifos)
 
-    def _fits(self, function: FuncOp) -> bool:
+    def cheapest(
+        self, chains: Weights, allowed: Weights, most: float, device: Amounts
+    ) -> tuple[Share, ...]:
+        """`Market.cheapest` beside what other processes and FIFOs take."""
+        spent = self._others + self._fifos
+        return self.market.cheapest(chains, allowed, most, spent, device)
+
+    def fits(self, function: FuncOp) -> bool:
         """Whether processes are within the limits of the device and of synthesis."""
         used = amounts(total_resources(function))
         return bool(np.all(used <= amounts(self.limits))) and find_obstacle(function) is None
 
-    def _fits_with_fifos(self, function: FuncOp) -> bool:
+    def fits_with_fifos(self, function: FuncOp) -> bool:
         """Whether a design that fits still does with its FIFOs."""
         processes = amounts(total_resources(function))
         set_depths(function)
@@ -95,62 +104,75 @@ class Search:
         self._fifos = used - processes
         return bool(np.all(used <= amounts(self.limits)))
 
-    def least_interval(self, slowest: Goal) -> Goal:
-        """The smallest number of cycles that all processes can keep to."""
-        goal = slowest
+    def least_interval(self, slowest: Goal, least: int = 0) -> Goal:
+        """The smallest number of cycles that all processes can keep to; fewer than `least` are
+        known to be impossible."""
         for _ in range(RETRIES):
-            goal = self._bisect(slowest)
-            if self._fits_with_fifos(self.trial(goal)):
-                break
-        return goal
+            self.trial(slowest)
+            goal = self._bisect(slowest, least)
+            if self.fits_with_fifos(self.trial(goal)):
+                return goal
+        return slowest
 
-    def _bisect(self, slowest: Goal) -> Goal:
-        low, high = 0, slowest.others  # `high` fits, `low` does not
-        best = slowest
+    def _bisect(self, slowest: Goal, least: int) -> Goal:
+        low, high, best = max(least - 1, 0), slowest.others, slowest  # `high` fits, `low` does not
+        step = max(low // 64, 1)
         while high - low > max(1, high // 256):
-            middle = (low + high) // 2
+            middle = min(low + step, (low + high) // 2)
             goal = self._within(middle)
             if goal is None:
-                low = middle
+                low, step = middle, 4 * step
             else:
                 best, high = goal, middle
         return best
 
     def _within(self, cycles: int) -> Goal | None:
         """A goal in which no process takes more cycles, if one fits."""
-        weights = np.zeros(len(self._market.shares))
+        weights = np.zeros(len(self.market.shares))
+        none, available = np.zeros((0, len(weights))), amounts(self.limits)
         for _ in range(2):  # what converters and windows take is known after a trial
             shares = self._divide(weights, cycles)
-            if shares is None:
-                return None
+            if shares is None:  # prices that only tell DSP slices from the rest may not do
+                shares = self.cheapest(none, np.zeros(0), cycles, available)
             goal = Goal(shares, cycles)
-            if self._fits(self.trial(goal)):
+            if self.fits(self.trial(goal)):
                 return goal
         return None
 
-    def least_latency(self, start: Goal, caps: Sequence[float] = CAPS) -> Goal:
-        """The goal of least latency that is found, no matvec taking more than the interval of
-        `start` times one of the `caps`."""
-        first = self._measured(self.trial(start))
+    def least_latency(
+        self,
+        start: Goal,
+        caps: Sequence[float] = CAPS,
+        enough: int = 0,
+        slowest: float = np.inf,
+    ) -> Goal:
+        """The goal of least latency that is found, or the first with `enough`.
+
+        No matvec takes more than the interval of `start` times one of the `caps`, or more than
+        `slowest` cycles.
+        """
+        first = self.measured(self.trial(start))
         best, latency, others = start, first.latency, self._others
         for cap in caps if first.shares.size else ():
-            weights = first.shares
+            weights, most = first.shares, int(min(start.others * cap, slowest))
             for round in range(1, ROUNDS + 1):
-                shares = self._divide(weights, int(start.others * cap))
+                if latency <= enough:
+                    return best
+                shares = self._divide(weights, most)
                 if shares is None:
                     self._others = others
                     continue
                 goal = replace(start, matvecs=shares)
                 function = self.trial(goal)
-                found = self._measured(function)
-                better = found.latency < latency and self._fits(function)
-                if better and self._fits_with_fifos(function):
+                found = self.measured(function)
+                better = found.latency < latency and self.fits(function)
+                if better and self.fits_with_fifos(function):
                     best, latency = goal, found.latency
                 newest = max(1 / (round + 1), SLOWEST_AVERAGE)
                 weights = weights + (found.shares - weights) * newest
         return best
 
-    def _measured(self, function: FuncOp) -> Trial:
+    def measured(self, function: FuncOp) -> Trial:
         """Simulate an event."""
         network = network_of(function)
         timing = simulate(network)
@@ -160,4 +182,5 @@ class Search:
         for share in critical_path(network, timing).shares:
             if (k := place.get(cast(MatvecOp, ops[share.process]))) is not None:
                 shares[k] += share.cycles / products[k].schedule().trips
-        return Trial(timing.latency_cycles, shares)
+        cycles = np.array([op.schedule().trips for op in products], np.float64)
+        return Trial(timing.latency_cycles, timing.interval_cycles, cycles, shares)

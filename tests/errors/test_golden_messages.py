@@ -38,7 +38,8 @@ from calocc.compiler.settings import FoldingIgnored, UnknownSetting
 from calocc.compiler.stages import Stage, WrongStage
 from calocc.compiler.verification import InvalidModule
 from calocc.dialects.fixed.format import Format
-from calocc.passes.balance import BadGoal, BadPin, DoesNotFit
+from calocc.passes.balance import BadGoal, BadPin, DoesNotFit, NotFastEnough
+from calocc.passes.balancing.attempt import Nearest
 from calocc.passes.check_dataflow import NotBuildable
 from calocc.passes.lowering import errors as lowering
 from calocc.passes.lowering.budget import BudgetNotReached
@@ -80,7 +81,10 @@ SAMPLES: list[CaloccError] = [
     Deadlock(
         (Wait("fork", "skip", True), Wait("join", "conv", False)), (FullChannel("skip", 2, 40),)
     ),
-    DoesNotFit("pynq-z2", "bram18", 900, 224),
+    DoesNotFit(
+        *("pynq-z2", 0.8, (("ff", 128_615, 85_120), ("bram18", 330, 224))),
+        *(Nearest("kv260", 0.8, 250_000, 125_000), 250.0),
+    ),
     FoldingIgnored("dense.pe=4", 1),
     LayerClash("Square", "calocc_powers", "other_powers"),
     InputMismatchError("model.h5", "it has no input 'x'", "its inputs are image"),
@@ -91,6 +95,10 @@ SAMPLES: list[CaloccError] = [
     NotADesign("somewhere", "it holds no C++ sources"),
     lowering.NoArgmax("softmax", 14, 5),
     NotTraceable("deepcalo"),
+    NotFastEnough(
+        *("alveo-u50", 0.8, "latency", 5000, 7978, 6047),
+        *(Nearest("alveo-u50", 0.9, 4900, 3546), 250.0),
+    ),
     NotBuildable("conv", "a beat has 5000 bits", "fold it less"),
     NotStreamable("prelu", "its parameters differ from pixel to pixel", "share them"),
     OccupiedDirectory("mine"),
