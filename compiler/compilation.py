@@ -31,10 +31,11 @@ from calocc.compiler.inputs import (
     parse_format,
     quantize_inputs,
 )
-from calocc.compiler.keras.importer import import_model, module_of
+from calocc.compiler.keras.importer import module_of
 from calocc.compiler.keras.layers.registry import Overrides
 from calocc.compiler.keras.model import KerasModel
-from calocc.compiler.keras.reader import read_live
+from calocc.compiler.keras.reader import read_live, read_model
+from calocc.compiler.manifest import model_digest, plain
 from calocc.compiler.observation import observed_ranges
 from calocc.compiler.pipeline import (
     DATAFLOW,
@@ -203,6 +204,15 @@ class Compilation:
         module = self._calibrate(self._import())
         return module if name == "qnn" else self._lower(module, name)
 
+    def _provenance(self) -> Json:
+        """What the design is made of: the model, and what was asked for."""
+        assert self.model is not None
+        options = self.options
+        if isinstance(options.calibrate, str):
+            options = replace(options, calibrate=Path(options.calibrate))
+        model = {"name": self.path.name, "sha256": model_digest(self.model)}
+        return {"model": model, "options": plain(options)}
+
     @cached_property
     def _settings(self) -> Settings:
         return parse_settings(self.options.settings, self.options.opt_level)
@@ -245,6 +255,7 @@ class Compilation:
         if self.options.compare_rounding:
             design.report["roundings"] = self._roundings(device)
         self.seconds["total"] = perf_counter() - started
+        design.provenance = self._provenance()
         return design
 
     def _roundings(self, device: Device) -> list[Json]:
@@ -290,9 +301,8 @@ class Compilation:
         started = perf_counter()
         overrides = Overrides(self._settings.formats)
         if self.model is None:
-            module = import_model(self.path, overrides, self.options.weights)
-        else:
-            module = module_of(self.model, overrides)
+            self.model = read_model(self.path, self.options.weights)
+        module = module_of(self.model, overrides)
         declared = {
             name: parse_format(f"option --input {name}", f) if isinstance(f, str) else f
             for name, f in self.options.inputs.items()

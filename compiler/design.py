@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 
 from calocc.compiler.data import Inputs, arrays_for, to_mantissas, to_reals
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.manifest import verify
 from calocc.compiler.pipeline import new_context
 from calocc.compiler.ports import Port, input_ports, output_ports
 from calocc.compiler.report import Json
@@ -89,6 +90,8 @@ class Design:
     module: ModuleOp
     report: Json
     layers: Layers | None = None
+    provenance: Json = field(default_factory=dict[str, Any])
+    """What the manifest of a written project states: the model and the options."""
     _plan: Plan | None = field(default=None, init=False)
 
     @property
@@ -174,16 +177,18 @@ def as_prediction(ports: tuple[Port, ...], mantissas: list[NDArray[np.int64]]) -
 
 
 def load(directory: str | Path) -> Design:
-    """Load a design that was written to a directory; raise NotADesign."""
+    """Load a design that was written to a directory; raise NotADesign, or Damaged where a file is
+    not the one that was written."""
     root = Path(directory)
     try:
+        provenance = verify(root)
         report = json.loads((root / "report.json").read_text())
         text = (root / "model.mlir").read_text()
         if text.count('"') % 2:  # the lexer takes very long to see that a string has no end
             raise ValueError("model.mlir is cut short")
         module = Parser(new_context(), text).parse_module()
         _require_design(module)
-        return Design(str(report["name"]), module, report)
+        return Design(str(report["name"]), module, report, provenance=provenance)
     except OSError as error:
         raise NotADesign(str(root), f"it holds no design: {error.strerror or error}") from None
     except ParseError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ from calocc.codegen.vitis.sources import kernel_header, render, sources
 from calocc.compiler.data import to_mantissas
 from calocc.compiler.design import Design
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.manifest import CONFIG, write_manifest
 from calocc.compiler.ports import Port
 from calocc.compiler.text import module_text
 from calocc.dialects.fixed.arithmetic import to_real
@@ -30,7 +32,7 @@ from calocc.runtime.gxx import ap_types_dir
 TEST_EVENTS = 4
 """Events in the test bench's files."""
 SCRIPTS = ("build_lib.sh", "project.tcl", "build_prj.tcl", "build_opt.tcl", "vivado_synth.tcl")
-MARKS = ("model.mlir", "report.json", "hls4ml_config.yml")
+MARKS = ("model.mlir", "report.json", CONFIG)
 """Files by which a project of calocc is known."""
 
 
@@ -146,6 +148,7 @@ class Project:
         self._write_build_files(firmware)
         self._text("model.mlir", module_text(self.design.module))
         self._text("report.json", json.dumps(self._report(), indent=2) + "\n")
+        write_manifest(self.draft, self.design.provenance)
 
     def _text(self, name: str, text: str) -> None:
         (self.draft / name).write_text(text)
@@ -154,7 +157,9 @@ class Project:
         self._text(target, render(template, **values))
 
     def _report(self) -> dict[str, Any]:
-        return {"name": self.design.name, **self.design.report}
+        """The report but for the seconds that compiling took: equal models make equal files."""
+        facts = {key: value for key, value in self.design.report.items() if key != "seconds"}
+        return {"name": self.design.name, **facts}
 
     @property
     def stamp(self) -> str:
@@ -217,7 +222,8 @@ class Project:
         for script in SCRIPTS:
             self._template(f"{script}.j2", script, **values, period=f"{period:g}")
         (self.draft / "build_lib.sh").chmod(0o755)
-        self._text("hls4ml_config.yml", yaml.safe_dump(self._config(period), sort_keys=False))
+        text = yaml.safe_dump(self._config(period), sort_keys=False, width=math.inf)
+        self._text(CONFIG, text)
 
     def _config(self, period: float) -> dict[str, Any]:
         """What `hls4ml.converters.link_existing_project` reads; OutputDir must be absolute."""

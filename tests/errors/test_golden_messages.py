@@ -28,6 +28,7 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput
 from calocc.compiler.keras.layers.registry import LayerClash, UnsupportedLayer, UnusedOverride
 from calocc.compiler.keras.refusals import REFUSED_LAYERS, RefusedLayer
+from calocc.compiler.manifest import Damaged
 from calocc.compiler.pass_options import BadPipeline
 from calocc.compiler.placement import BadPlacement
 from calocc.compiler.plugins import BrokenPlugin
@@ -78,6 +79,7 @@ SAMPLES: list[CaloccError] = [
     CannotWrite("/design", "Permission denied"),
     CompilerFailed("model.cpp", ("model.cpp:1:1: error: expected unqualified-id",)),
     CompilerMissing("clang++"),
+    Damaged("design", "firmware/weights/w3.txt", "its checksum is not that of the manifest"),
     Deadlock(
         (Wait("fork", "skip", True), Wait("join", "conv", False)), (FullChannel("skip", 2, 40),)
     ),

@@ -23,6 +23,7 @@ from calocc.compiler.inputs import BadData, BadFormat, CannotSave, load_arrays, 
 from calocc.compiler.keras.importer import import_model
 from calocc.compiler.keras.layers.registry import Overrides
 from calocc.compiler.main import main
+from calocc.compiler.manifest import write_manifest
 from calocc.compiler.run_main import main as run_main
 from calocc.dialects.fixed.format import Format
 from calocc.runtime.emulator import execute
@@ -573,11 +574,13 @@ def test_damaged_designs(name: str, design: Path) -> None:
     file, damage, words = DAMAGE[name]
     original = (design / file).read_text()
     (design / file).write_text(damage(original))
+    write_manifest(design, {})
     try:
         with pytest.raises(NotADesign) as caught:
             calocc.load(design)
     finally:
         (design / file).write_text(original)
+        write_manifest(design, {})
     assert caught.value.where == str(design)
     assert words in caught.value.what
 
