@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from calocc.codegen.vitis.cpp import fixed_type
 from calocc.codegen.vitis.emit import emit
 from calocc.codegen.vitis.emitter import Firmware
+from calocc.codegen.vitis.kernel import build_files, connectivity, kernel_sources
 from calocc.codegen.vitis.sources import kernel_header, render, sources
 from calocc.compiler.data import to_mantissas
 from calocc.compiler.design import Design
+from calocc.compiler.devices import load_device
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.manifest import CONFIG, write_manifest
 from calocc.compiler.ports import Port
@@ -140,10 +142,11 @@ class Project:
     def write(self) -> None:
         """Write all files."""
         firmware = emit(self.design.name, self.design.module)
-        for folder in ("firmware/weights", "firmware/nnet_utils", "tb_data"):
+        for folder in ("firmware/weights", "firmware/nnet_utils", "kernel", "tb_data"):
             (self.draft / folder).mkdir(parents=True)
         self._copy_headers(firmware)
         self._write_sources(firmware)
+        self._write_kernels(firmware)
         self._write_test_data()
         self._write_build_files(firmware)
         self._text("model.mlir", module_text(self.design.module))
@@ -172,7 +175,7 @@ class Project:
         shutil.copytree(headers, self.draft / "firmware/ap_types")
         utils = self.draft / "firmware/nnet_utils"
         shutil.copy(headers.parent / "nnet_utils/nnet_types.h", utils)
-        for kernel in ("types", "packing", "weights", *firmware.kernels):
+        for kernel in ("axi", "types", "packing", "weights", *firmware.kernels):
             (utils / f"calocc_{kernel}.h").write_bytes(kernel_header(kernel).read_bytes())
 
     def _write_sources(self, firmware: Firmware) -> None:
@@ -180,6 +183,17 @@ class Project:
             self._text(f"firmware/{name}", text)
         self._write_bridge(firmware)
         self._write_test_bench(firmware)
+
+    def _write_kernels(self, firmware: Firmware) -> None:
+        """What brings events from a card's memory, and how v++ links it."""
+        report = self.design.report
+        used = {name: row["used"] for name, row in report["resources"].items()}
+        device = load_device(report["target"])
+        texts = kernel_sources(firmware, self.stamp, TEST_EVENTS)
+        texts |= connectivity(firmware, device, used)
+        texts |= build_files(firmware.name, device, report["clock_mhz"])
+        for name, text in texts.items():
+            self._text(name, text)
 
     def _write_bridge(self, firmware: Firmware) -> None:
         inputs = [f"const T *{p.stream.variable}" for p in firmware.inputs]

@@ -58,6 +58,18 @@ class Slr:
 
 
 @dataclass(frozen=True)
+class Platform:
+    """The Vitis platform of a card: what `v++` links kernels into."""
+
+    name: str
+    memory: str
+    """`HBM` or `DDR`, as connectivity files name a bank."""
+    banks: int
+    bank_slrs: tuple[int, ...]
+    """The die that a bank borders on; bank k on that of `k % len(bank_slrs)`."""
+
+
+@dataclass(frozen=True)
 class Device:
     """An FPGA and the clock designs for it aim at unless told otherwise.
 
@@ -75,6 +87,8 @@ class Device:
     ff: int
     slr: tuple[Slr, ...]
     """The dies from the bottom up; one for a monolithic FPGA."""
+    platform: Platform | None = None
+    """None for what is no card with a platform of its own."""
 
 
 def device_names() -> tuple[str, ...]:
@@ -88,7 +102,9 @@ def load_device(name: str) -> Device:
         raise UnknownDevice(name)
     fields = tomllib.loads(file.read_text(encoding="utf-8"))
     slr = tuple(Slr(**each) for each in fields.pop("slr"))
-    return Device(name=name, slr=slr, **fields)
+    given = fields.pop("platform", None)
+    platform = given and Platform(**given | {"bank_slrs": tuple(given["bank_slrs"])})
+    return Device(name=name, slr=slr, platform=platform, **fields)
 
 
 def _device_files() -> dict[str, Traversable]:

@@ -11,8 +11,10 @@ from xdsl.ir import Block, Region, SSAValue
 from xdsl.rewriter import Rewriter
 
 from calocc.compiler.design import Design
+from calocc.compiler.devices import load_device
 from calocc.compiler.pipeline import Runner, new_context
 from calocc.compiler.ports import Port, set_ports
+from calocc.compiler.report import design_report
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.constant import ConstantOp
@@ -39,8 +41,6 @@ from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.softmax import SoftmaxOp
 from calocc.dialects.qnn.step import LookupOp, ThresholdOp
 from calocc.dialects.qnn.windows import Padding, Window
-
-REPORT = {"part": "xcu50-fsvh2104-2-e", "clock_mhz": 250.0}
 
 
 def _bounds(value: SSAValue) -> Interval:
@@ -102,7 +102,10 @@ class FixedNetwork:
         Runner(new_context(), {}).run(
             module, f"partition-streams,fuse,{tail}size-fifos,check-dataflow"
         )
-        return Design(name, module, dict(REPORT))
+        device = load_device("alveo-u50")
+        head = {"target": device.name, "part": device.part, "clock_mhz": device.clock_mhz}
+        report = {**head, **design_report(module, device, device.clock_mhz)}
+        return Design(name, module, report)
 
 
 def _image(net: FixedNetwork, x: SSAValue) -> SSAValue:

@@ -381,5 +381,5 @@ def test_kernels_are_those_in_use(tmp_path: Path) -> None:
     project = design.write(tmp_path / "project")
     headers = {f.name for f in (project / "firmware/nnet_utils").iterdir()}
     kinds = {op.name.partition(".")[2] for op in processes_of(main_function(design.module))}
-    kernels = {f"calocc_{kind}.h" for kind in {"types", "packing", "weights", *kinds}}
+    kernels = {f"calocc_{kind}.h" for kind in {"axi", "types", "packing", "weights", *kinds}}
     assert headers == {"nnet_types.h"} | kernels
