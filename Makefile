@@ -6,14 +6,24 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    := build/deepcalo_image_calocc
 
-.PHONY: demo test lint format clean
+.PHONY: demo test xrt lint format clean
 
 demo: $(VENV)/.calocc
 	$(BIN)/calocc examples/deepcalo/deepcalo_image.h5 -O2 -o $(OUT)
 	$(BIN)/python examples/agree.py $(OUT) examples/deepcalo/test_data.npz
 
-test: lint
+test: lint xrt
 	$(BIN)/pytest
+
+# The host library of a project is linked against XRT, of which the headers are enough. Without them
+# the test of that fails and says so.
+xrt:
+	@test -e $${XILINX_XRT:-/usr/include/xrt}/$${XILINX_XRT:+include/}xrt/xrt_device.h || \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	        apt-get update -qq && apt-get install -qq -y --no-install-recommends libxrt-dev; \
+	    else \
+	        echo "XRT is missing: install libxrt-dev as root, or set XILINX_XRT" >&2; \
+	    fi
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check

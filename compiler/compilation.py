@@ -47,8 +47,10 @@ from calocc.compiler.pipeline import (
     to_fixed,
 )
 from calocc.compiler.placement import placed
+from calocc.compiler.ports import input_ports
 from calocc.compiler.report import Json, design_report, exactness
 from calocc.compiler.roundings import BadRounding, Rounds, choices, compared_row
+from calocc.compiler.scaling import Given, Scaler, Scalers, scalers_for
 from calocc.compiler.settings import Settings, parse_settings
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import Balance
@@ -87,6 +89,8 @@ class Options:
     """The latency to reach with the fewest resources."""
     interval_us: float | None = None
     """The time between events to reach with the fewest resources."""
+    scaler: Given | str | Path | None = None
+    """What the host does to inputs before it quantizes them."""
 
 
 @dataclass(eq=False)
@@ -135,6 +139,7 @@ def compile(
     budget: float = 0.8,
     latency_us: float | None = None,
     interval_us: float | None = None,
+    scaler: Given | str | Path | None = None,
 ) -> Design:
     """Compile a Keras model: a `.h5` or `.keras` file, a JSON architecture with a file of
     `weights`, or a model of tf_keras or QKeras in memory.
@@ -153,7 +158,8 @@ def compile(
     `compare_rounding` reports what each choice does to the calibration data and to the design.
     Foldings are chosen for the least `latency` or the greatest `throughput` (`optimize`) within a
     `budget`, a fraction of the device; with `latency_us` or `interval_us` for the fewest resources
-    that meet them. Raises CaloccError.
+    that meet them. `scaler` is a file or a dictionary of what the host does to inputs before it
+    quantizes them (`compiler/scaling.py`). Raises CaloccError.
     """
     file = None if weights is None else Path(weights)
     request = Request.of(accuracy, weights_bits, activations_bits, criterion)
@@ -161,6 +167,7 @@ def compile(
         *(opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file, request),
         *(max_error, exact_argmax, Rounds.parse(rounding), compare_rounding, optimize, budget),
         *(latency_us, interval_us),
+        scaler=scaler,
     )
     if isinstance(model, str | Path):
         return Compilation(Path(model), options).design()
@@ -185,6 +192,7 @@ class Compilation:
     progress: Callable[[str], None] = field(default=_in_silence)
     """Told what calibration has found so far."""
     _layers: Layers | None = None
+    _scalers: Scalers = field(default_factory=dict[str, Scaler])
     _exactness: list[Json] = field(default_factory=list[Json])
     _accumulators: list[Json] = field(default_factory=list[Json])
     _ranges: list[Json] = field(default_factory=list[Json])
@@ -208,8 +216,9 @@ class Compilation:
         """What the design is made of: the model, and what was asked for."""
         assert self.model is not None
         options = self.options
-        if isinstance(options.calibrate, str):
-            options = replace(options, calibrate=Path(options.calibrate))
+        for option in ("calibrate", "scaler"):
+            if isinstance(path := getattr(options, option), str):
+                options = replace(options, **{option: Path(path)})
         model = {"name": self.path.name, "sha256": model_digest(self.model)}
         return {"model": model, "options": plain(options)}
 
@@ -256,6 +265,7 @@ class Compilation:
             design.report["roundings"] = self._roundings(device)
         self.seconds["total"] = perf_counter() - started
         design.provenance = self._provenance()
+        design.scalers = self._scalers
         return design
 
     def _roundings(self, device: Device) -> list[Json]:
@@ -307,6 +317,8 @@ class Compilation:
             name: parse_format(f"option --input {name}", f) if isinstance(f, str) else f
             for name, f in self.options.inputs.items()
         }
+        if self.options.scaler is not None:
+            self._scalers = scalers_for(input_ports(module), self.options.scaler)
         declare_inputs(module, declared)
         declare_indices(module)
         self.seconds["import"] = perf_counter() - started

@@ -21,6 +21,7 @@ from calocc.compiler.manifest import verify
 from calocc.compiler.pipeline import new_context
 from calocc.compiler.ports import Port, input_ports, output_ports
 from calocc.compiler.report import Json
+from calocc.compiler.scaling import SCALERS, Scaler, Scalers, scalers_for
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.runtime.layers import LayerTrace, trace
 
@@ -92,6 +93,8 @@ class Design:
     layers: Layers | None = None
     provenance: Json = field(default_factory=dict[str, Any])
     """What the manifest of a written project states: the model and the options."""
+    scalers: Scalers = field(default_factory=dict[str, Scaler])
+    """What a host does to raw inputs; `predict` takes inputs of the model, which are scaled."""
     _plan: Plan | None = field(default=None, init=False)
 
     @property
@@ -188,7 +191,10 @@ def load(directory: str | Path) -> Design:
             raise ValueError("model.mlir is cut short")
         module = Parser(new_context(), text).parse_module()
         _require_design(module)
-        return Design(str(report["name"]), module, report, provenance=provenance)
+        design = Design(str(report["name"]), module, report, provenance=provenance)
+        if (root / SCALERS).exists():
+            design.scalers = scalers_for(design.inputs, root / SCALERS)
+        return design
     except OSError as error:
         raise NotADesign(str(root), f"it holds no design: {error.strerror or error}") from None
     except ParseError as error:

@@ -77,6 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="let activations truncate, round or convergent, saturate or wrap instead")  # fmt: skip
     add("--compare-rounding", action="store_true",
         help="show what each rounding does to the calibration data and to the design")  # fmt: skip
+    add("--scaler", metavar="FILE", type=Path,
+        help="offset and scale of raw inputs (.json or .npz), which the host applies")  # fmt: skip
     add("--set", metavar="LAYER.KEY=VALUE", action="append", default=[], dest="settings",
         help="kernel, bias, output (formats), pe, simd, pixels (numbers) of a layer")  # fmt: skip
     add("--emit", choices=[*STAGES, "hls"], default="hls",
@@ -152,6 +154,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.budget,
         arguments.latency_us,
         arguments.interval_us,
+        arguments.scaler,
     )
     watch = _show_ir if arguments.print_ir_after_all else None
     compilation = Compilation(arguments.model, options, watch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import tempfile
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +69,25 @@ def open_csim(directory: Path, design: Design) -> Csim:
 
 def build_library(directory: Path, name: str) -> Path:
     """Build the library of a project unless it is newer than its sources."""
+    return _build(directory, name, f"{name}_bridge.cpp", f"{name}-csim.so")
+
+
+def build_kernel(directory: Path, name: str) -> Path:
+    """Build the library that the host loads in the place of a card, unless it is up to date."""
+    return _build(directory, name, f"kernel/{name}_kernel.cpp", f"{name}-kernel.so")
+
+
+def _build(directory: Path, name: str, file: str, output: str) -> Path:
     firmware = directory / "firmware"
-    top, bridge = firmware / f"{name}.cpp", directory / f"{name}_bridge.cpp"
-    if not (top.is_file() and bridge.is_file()):
+    top, around = firmware / f"{name}.cpp", directory / file
+    if not (top.is_file() and around.is_file()):
         raise NotADesign(str(directory), "it holds no C++ sources")
-    library = firmware / f"{name}-csim.so"
-    newest = max(f.stat().st_mtime for f in (top, bridge, *firmware.glob("*.h")))
+    library = firmware / output
+    headers = (firmware.glob("*.h"), (firmware / "nnet_utils").glob("*.h"))
+    newest = max(f.stat().st_mtime for f in (top, around, *chain(*headers)))
     if not library.is_file() or library.stat().st_mtime < newest:
         places = (f"-isystem{firmware / 'ap_types'}", f'-DWEIGHTS_DIR="{firmware / "weights"}"')
         # One translation unit: the headers, most of what there is to parse, are read once.
         together = ("-include", str(top))
-        compile_shared([bridge], library, [firmware], (*FLAGS, *places, *together))
+        compile_shared([around], library, [firmware], (*FLAGS, *places, *together))
     return library

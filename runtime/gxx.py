@@ -93,8 +93,9 @@ def compile_shared(
     output: Path,
     include_dirs: Sequence[Path] = (),
     flags: Sequence[str] = ("-O1",),
+    libraries: Sequence[str] = (),
 ) -> None:
-    """Compile `sources` as C++17 into the shared library `output`.
+    """Compile `sources` as C++17 into the shared library `output`, linked with `libraries`.
 
     `output` appears complete or not at all, so that several processes may build it at once. The
     compiler is `g++` or what the environment variable CXX names. `-w` is not given: pass it in
@@ -106,7 +107,7 @@ def compile_shared(
         built = Path(scratch) / output.name
         command = [compiler, "-std=c++17", "-shared", "-fPIC", *flags]
         command += [f"-I{directory}" for directory in include_dirs]
-        command += [*map(str, sources), "-o", str(built)]
+        command += [*map(str, sources), *libraries, "-o", str(built)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode != 0:
             names = ", ".join(source.name for source in sources)

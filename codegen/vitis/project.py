@@ -19,14 +19,21 @@ from numpy.typing import NDArray
 from calocc.codegen.vitis.cpp import fixed_type
 from calocc.codegen.vitis.emit import emit
 from calocc.codegen.vitis.emitter import Firmware
-from calocc.codegen.vitis.kernel import build_files, connectivity, kernel_sources
+from calocc.codegen.vitis.kernel import (
+    build_files,
+    connectivity,
+    kernel_sources,
+    memory_ports,
+)
 from calocc.codegen.vitis.sources import kernel_header, render, sources
+from calocc.codegen.xrt.host import host_sources
 from calocc.compiler.data import to_mantissas
 from calocc.compiler.design import Design
 from calocc.compiler.devices import load_device
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.manifest import CONFIG, write_manifest
 from calocc.compiler.ports import Port
+from calocc.compiler.scaling import SCALERS, scalers_json
 from calocc.compiler.text import module_text
 from calocc.dialects.fixed.arithmetic import to_real
 from calocc.runtime.gxx import ap_types_dir
@@ -142,7 +149,7 @@ class Project:
     def write(self) -> None:
         """Write all files."""
         firmware = emit(self.design.name, self.design.module)
-        for folder in ("firmware/weights", "firmware/nnet_utils", "kernel", "tb_data"):
+        for folder in ("firmware/weights", "firmware/nnet_utils", "kernel", "host", "tb_data"):
             (self.draft / folder).mkdir(parents=True)
         self._copy_headers(firmware)
         self._write_sources(firmware)
@@ -185,12 +192,17 @@ class Project:
         self._write_test_bench(firmware)
 
     def _write_kernels(self, firmware: Firmware) -> None:
-        """What brings events from a card's memory, and how v++ links it."""
+        """What brings events to a card and into the design, and how all that is built."""
         report = self.design.report
         used = {name: row["used"] for name, row in report["resources"].items()}
         device = load_device(report["target"])
         texts = kernel_sources(firmware, self.stamp, TEST_EVENTS)
         texts |= connectivity(firmware, device, used)
+        texts |= host_sources(
+            firmware.name, self.stamp, *memory_ports(firmware), self.design.scalers
+        )
+        if self.design.scalers:
+            texts[SCALERS] = scalers_json(self.design.scalers)
         texts |= build_files(firmware.name, device, report["clock_mhz"])
         for name, text in texts.items():
             self._text(name, text)

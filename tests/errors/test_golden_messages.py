@@ -35,6 +35,7 @@ from calocc.compiler.plugins import BrokenPlugin
 from calocc.compiler.ports import NoMain
 from calocc.compiler.roundings import BadRounding
 from calocc.compiler.rules import NoRule
+from calocc.compiler.scaling import BadScaler
 from calocc.compiler.settings import FoldingIgnored, UnknownSetting
 from calocc.compiler.stages import Stage, WrongStage
 from calocc.compiler.verification import InvalidModule
@@ -46,7 +47,9 @@ from calocc.passes.lowering import errors as lowering
 from calocc.passes.lowering.budget import BudgetNotReached
 from calocc.passes.partitioning.partition import NotStreamable
 from calocc.runtime.cycles import Deadlock, FullChannel, MalformedNetwork, Wait
+from calocc.runtime.deployment import Closed, NoSuchPlace
 from calocc.runtime.gxx import ApTypesMissing, CompilerFailed, CompilerMissing
+from calocc.runtime.host import DeviceFailed, XrtMissing
 from calocc.runtime.reference import (
     InputMismatchError,
     ModelLoadError,
@@ -74,9 +77,11 @@ SAMPLES: list[CaloccError] = [
     BadRounding("rounding", "'up' is not a rounding or an overflow"),
     BadRequest("accuracy", "2 is not a relative error between 0 and 1"),
     BrokenPlugin("powers", "calocc_powers", "ModuleNotFoundError: No module named 'powers'"),
+    BadScaler("scaler.json", "the model has no input 'imag'; it has image"),
     BudgetNotReached(1e-4, 0.000999),
     CannotSave("y.npz", "Permission denied"),
     CannotWrite("/design", "Permission denied"),
+    Closed("deepcalo"),
     CompilerFailed("model.cpp", ("model.cpp:1:1: error: expected unqualified-id",)),
     CompilerMissing("clang++"),
     Damaged("design", "firmware/weights/w3.txt", "its checksum is not that of the manifest"),
@@ -87,6 +92,7 @@ SAMPLES: list[CaloccError] = [
         *("pynq-z2", 0.8, (("ff", 128_615, 85_120), ("bram18", 330, 224))),
         *(Nearest("kv260", 0.8, 250_000, 125_000), 250.0),
     ),
+    DeviceFailed("deepcalo", "xrt", 5, "the kernel did not end in time"),
     FoldingIgnored("dense.pe=4", 1),
     LayerClash("Square", "calocc_powers", "other_powers"),
     InputMismatchError("model.h5", "it has no input 'x'", "its inputs are image"),
@@ -94,6 +100,7 @@ SAMPLES: list[CaloccError] = [
     ModelLoadError("model.h5", "unknown layer"),
     NoSuchLevel(7),
     NoSuchFile("top.cpp", ("defines.h", "parameters.h")),
+    NoSuchPlace("on='gpu'", "a design does not run there"),
     NotADesign("somewhere", "it holds no C++ sources"),
     lowering.NoArgmax("softmax", 14, 5),
     NotTraceable("deepcalo"),
@@ -121,6 +128,7 @@ SAMPLES: list[CaloccError] = [
     lowering.TooWide("dense"),
     lowering.UnquantizedConstant("dense", 41, None, 24),
     lowering.UnquantizedTable("words", 41, 24),
+    XrtMissing("/usr/include/xrt"),
 ]
 
 ELSEWHERE = ("calocc.compiler.keras.errors",)
