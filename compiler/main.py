@@ -24,6 +24,7 @@ from calocc.compiler.pass_table import print_times
 from calocc.compiler.roundings import Rounds
 from calocc.compiler.summary import print_summary
 from calocc.compiler.text import module_text
+from calocc.compiler.timeline import expect_timeline, write_timeline
 from calocc.passes.balance import GOALS
 
 DESCRIPTION = """\
@@ -85,6 +86,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="stop at a stage and print its IR (default: hls, a project on disk)")  # fmt: skip
     add("--print-ir-after-all", action="store_true", help="show the IR after every pass")
     add("--time-passes", action="store_true", help="show the seconds of every pass")
+    add("--timeline", metavar="FILE", type=Path,
+        help="draw what every process does, and when: a .svg, or a .html with details")  # fmt: skip
     add("--json", action="store_true", help="print the report as JSON instead of tables")
     return parser
 
@@ -179,11 +182,15 @@ def _compile(arguments: argparse.Namespace, compilation: Compilation) -> None:
     console = Console(stderr=arguments.json)
     directory = arguments.output or Path(f"{arguments.model.stem}_calocc")
     expect_writable(directory)
+    if arguments.timeline is not None:
+        expect_timeline(arguments.timeline)
     title = f"compiling {arguments.model.name} ..."
     with console.status(title) as status:
         compilation.progress = lambda text: status.update(f"{title} {text}")
         design = compilation.design()
         design.write(directory)
+    if arguments.timeline is not None:
+        write_timeline(design.module, design.report, arguments.timeline)
     if arguments.json:
         print(json.dumps(design.report, indent=2))
     else:
@@ -194,8 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `calocc`; exit with 1 and one message for an error in the model or the options."""
     parser = build_parser()
     parsed = parser.parse_args(arguments)
-    if parsed.emit in STAGES and (parsed.json or parsed.output):
-        parser.error(f"--emit {parsed.emit} prints IR; it goes with neither --json nor -o")
+    if parsed.emit in STAGES and (parsed.json or parsed.output or parsed.timeline):
+        parser.error(f"--emit {parsed.emit} prints IR alone: no --json, -o or --timeline with it")
     try:
         run(parsed)
         sys.stdout.flush()

@@ -8,10 +8,13 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation, OpResult, SSAValue
 
 from calocc.compiler.ports import return_op
-from calocc.dialects.dataflow.process import ProcessOp
+from calocc.dialects.dataflow.process import DataflowOp, ProcessOp
 from calocc.dialects.dataflow.routing import ReshapeOp
 from calocc.dialects.dataflow.stream import stream_of
 from calocc.runtime.cycles import Channel, Network, Process
+
+PORT_DEPTH = 2
+"""Beats that an input port of the design holds: enough for one per cycle."""
 
 
 def wire_source(value: SSAValue) -> SSAValue:
@@ -33,6 +36,15 @@ class Fifo:
     source: SSAValue
     consumer: Operation
     port: int
+
+    @property
+    def depth(self) -> int | None:
+        """The depth in beats; None for a port of the design or before `size-fifos`."""
+        source = self.source
+        if not isinstance(source, OpResult) or not isinstance(source.op, DataflowOp):
+            return None
+        depths = source.op.fifo_depths
+        return None if depths is None else depths[source.index]
 
 
 def fifos_of(function: FuncOp) -> list[Fifo]:
@@ -59,3 +71,10 @@ def network_of(function: FuncOp) -> Network:
         name = f"{fifo.source.name_hint or 'stream'}.{k}"
         channels.append(Channel(name, producer, consumer, stream_of(fifo.source).bits))
     return Network(processes, tuple(channels))
+
+
+def depths_of(function: FuncOp) -> dict[str, int]:
+    """The depths of the channels of `network_of(function)` by name, those that are known."""
+    pairs = zip(network_of(function).channels, fifos_of(function), strict=True)
+    depths = {c.name: PORT_DEPTH if c.producer is None else f.depth for c, f in pairs}
+    return {name: depth for name, depth in depths.items() if depth is not None}

@@ -7,18 +7,18 @@ from typing import Any, cast
 
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Operation, OpResult
+from xdsl.ir import Attribute, Operation
 
 from calocc.compiler.devices import Device
-from calocc.compiler.network import Fifo, fifos_of, network_of, processes_of
+from calocc.compiler.network import Fifo, depths_of, fifos_of, network_of, processes_of
 from calocc.compiler.ports import Port, input_ports, main_function, output_ports
 from calocc.dialects.dataflow import resources
 from calocc.dialects.dataflow.compute import MatvecOp
-from calocc.dialects.dataflow.process import DataflowOp, ProcessOp
+from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.stream import StreamType, stream_of
 from calocc.dialects.qnn.op import QnnOp
-from calocc.runtime.cycles import Timing, simulate
+from calocc.runtime.cycles import Activity, Timing, simulate, verify_depths
 
 RESOURCES = ("dsp", "bram18", "uram", "lut", "ff")
 Json = dict[str, Any]
@@ -27,7 +27,9 @@ Json = dict[str, Any]
 def design_report(module: ModuleOp, device: Device, clock_mhz: float) -> Json:
     """Time, resources, ports and processes of a dataflow module."""
     function = main_function(module)
-    timing = simulate(network_of(function))
+    network = network_of(function)
+    timing = simulate(network)
+    running = verify_depths(network, depths_of(function)).activities
     used = total_resources(function)
     return {
         "latency_cycles": timing.latency_cycles,
@@ -40,7 +42,7 @@ def design_report(module: ModuleOp, device: Device, clock_mhz: float) -> Json:
         },
         "inputs": [_port(p) for p in input_ports(module)],
         "outputs": [{**_port(p), "certified_bound": p.bound} for p in output_ports(module)],
-        "layers": _layers(function, timing),
+        "layers": _layers(function, timing, running),
     }
 
 
@@ -75,18 +77,9 @@ def total_resources(function: FuncOp) -> Resources:
 
 
 def _fifo_resources(fifo: Fifo) -> Resources:
-    depth = fifo_depth(fifo)
+    depth = fifo.depth
     stream = stream_of(fifo.source)
     return resources.fifo(depth, stream.width * stream.format.width) if depth else Resources()
-
-
-def fifo_depth(fifo: Fifo) -> int | None:
-    """The depth of a FIFO in beats; None for a port of the design or before `size-fifos`."""
-    source = fifo.source
-    if not isinstance(source, OpResult) or not isinstance(source.op, DataflowOp):
-        return None
-    depths = source.op.fifo_depths
-    return None if depths is None else depths[source.index]
 
 
 def _port(port: Port) -> Json:
@@ -99,8 +92,9 @@ def _port(port: Port) -> Json:
     }
 
 
-def _layers(function: FuncOp, timing: Timing) -> list[Json]:
-    pairs = zip(processes_of(function), timing.activities, strict=True)
+def _layers(function: FuncOp, timing: Timing, running: Sequence[Activity]) -> list[Json]:
+    """Processes with the cycles of the first event; `running` are those of a later one."""
+    rows = zip(processes_of(function), timing.activities, running, strict=True)
     return [
         {
             "layer": op.layer_name,
@@ -111,9 +105,10 @@ def _layers(function: FuncOp, timing: Timing) -> list[Json]:
             "start_cycle": activity.start,
             "finish_cycle": activity.finish,
             "starved_cycles": activity.starved,
+            "running": {key: getattr(later, key) for key in ("busy", "starved", "blocked")},
             "resources": {name: getattr(op.resources(), name) for name in RESOURCES},
         }
-        for op, activity in pairs
+        for op, activity, later in rows
     ]
 
 

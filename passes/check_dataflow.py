@@ -18,13 +18,14 @@ from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
 
 from calocc.compiler.diagnostics import CaloccError, Reasoned
-from calocc.compiler.network import processes_of
+from calocc.compiler.network import depths_of, fifos_of, network_of, processes_of
 from calocc.compiler.ports import main_function, return_op
 from calocc.compiler.stages import Stage
 from calocc.dialects.dataflow.compute import extremes
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.stream import WIDEST_BEAT, StreamType, stream_of
 from calocc.dialects.fixed.blob import BlobAttr
+from calocc.runtime.cycles import verify_depths
 
 MOST_REGISTERS = 4096
 """Elements along one axis of an array that is split into registers."""
@@ -125,12 +126,16 @@ def _largest_mantissa(process: ProcessOp) -> int:
 
 @dataclass(frozen=True)
 class CheckDataflow(ModulePass):
-    """Raise NotBuildable for a design beyond the limits of Vitis HLS."""
+    """Raise NotBuildable for a design beyond the limits of Vitis HLS, and Deadlock for one that
+    gets stuck with the FIFO depths that it has."""
 
     name = "check-dataflow"
     takes = Stage.DATAFLOW
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Change nothing."""
-        if obstacle := find_obstacle(main_function(op)):
+        function = main_function(op)
+        if obstacle := find_obstacle(function):
             raise obstacle
+        if any(fifo.depth for fifo in fifos_of(function)):
+            verify_depths(network_of(function), depths_of(function), frames=1)

@@ -167,6 +167,30 @@ class Activity:
 
 
 @dataclass(frozen=True, eq=False)
+class Course:
+    """A process through one event, iteration by iteration.
+
+    The first iteration starts in cycle `first`. Before iteration `marks[i]` the process waits
+    `starved[i]` cycles for want of a beat and then `blocked[i]` cycles for want of room; no other
+    iteration waits. `trips` iterations, each `depth` cycles in the pipeline.
+    """
+
+    name: str
+    first: int
+    trips: int
+    depth: int
+    marks: Ints
+    starved: Ints
+    blocked: Ints
+
+    def activity(self) -> Activity:
+        """The same in sums."""
+        starved, blocked = int(self.starved.sum()), int(self.blocked.sum())
+        finish = self.first + self.trips - 1 + starved + blocked + self.depth
+        return Activity(self.name, self.first, finish, self.trips, starved, blocked)
+
+
+@dataclass(frozen=True, eq=False)
 class Timing:
     """When every beat moves.
 
@@ -473,18 +497,16 @@ class _Event:
         """The cycle of node n's last iteration."""
         return int(self.slack[n][-1]) + self.graph.nodes[n].trips - 1
 
-    def starved(self, n: int) -> int:
-        """Idle cycles of node n after its first iteration for want of input alone."""
-        before = np.append(self.first(n), self.slack[n][:-1])
-        return int(np.maximum(self.supply(n) - before, 0).sum())
-
-    def activity(self, n: int) -> Activity:
-        """What node n did in this event."""
+    def course(self, n: int) -> Course:
+        """How node n went through this event."""
         node = self.graph.nodes[n]
-        idle = self.last(n) - self.first(n) + 1 - node.trips
-        starved = min(self.starved(n), idle)
-        finish = self.last(n) + node.depth
-        return Activity(node.name, self.first(n), finish, node.trips, starved, idle - starved)
+        before = np.append(self.first(n), self.slack[n][:-1])
+        waits = self.slack[n] - before
+        starved = np.maximum(self.supply(n) - before, 0)
+        return Course(
+            *(node.name, self.first(n), node.trips, node.depth),
+            *(node.marks, starved, waits - starved),
+        )
 
     def first(self, n: int) -> int:
         """The cycle of node n's first iteration: iterations before the first mark do not wait."""
@@ -737,7 +759,11 @@ class _Run:
 
     def activities(self) -> tuple[Activity, ...]:
         """Of the network's processes in the last event."""
-        return tuple(self.events[-1].activity(n) for n in range(self.graph.processes))
+        return tuple(course.activity() for course in self.courses(-1))
+
+    def courses(self, event: int) -> tuple[Course, ...]:
+        """Of the network's processes in an event."""
+        return tuple(self.events[event].course(n) for n in range(self.graph.processes))
 
 
 def simulate(network: Network, frames: int = 1) -> Timing:
@@ -839,15 +865,7 @@ def verify_depths(network: Network, depths: Mapping[str, int], frames: int = 3) 
     when the network gets stuck (then it does so in every event: a deadlock never spans two), and
     `MalformedNetwork` for a depth that is missing or below 1.
     """
-    run = _Run.fresh(network, _checked_depths(network, depths))
-    free = 0
-    for _ in range(frames):
-        event = run.next_event()
-        _free(event)
-        free = free or event.finish() + 1
-        _solve(event)
-        _refuse_deadlock(network, event)
-        run.keep(event)
+    run, free = _bounded(network, depths, frames)
     finishes = [event.finish() for event in run.events]
     return BoundedTiming(
         frames,
@@ -859,6 +877,31 @@ def verify_depths(network: Network, depths: Mapping[str, int], frames: int = 3) 
         run.latency - free,
         finishes[-1] - finishes[-2] if frames > 1 else None,
     )
+
+
+def follow(
+    network: Network, depths: Mapping[str, int], frames: int = 3
+) -> tuple[tuple[Course, ...], ...]:
+    """How every process goes through each event of the run that `verify_depths` makes.
+
+    By event, then in the order of the network's processes. Raises what `verify_depths` does.
+    """
+    run, _ = _bounded(network, depths, frames)
+    return tuple(run.courses(event) for event in range(frames))
+
+
+def _bounded(network: Network, depths: Mapping[str, int], frames: int) -> tuple[_Run, int]:
+    """A run with FIFO limits, and the latency of its first event without them."""
+    run = _Run.fresh(network, _checked_depths(network, depths))
+    free = 0
+    for _ in range(frames):
+        event = run.next_event()
+        _free(event)
+        free = free or event.finish() + 1
+        _solve(event)
+        _refuse_deadlock(network, event)
+        run.keep(event)
+    return run, free
 
 
 def _checked_depths(network: Network, depths: Mapping[str, int]) -> tuple[int, ...]:

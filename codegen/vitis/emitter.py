@@ -15,7 +15,6 @@ from calocc.codegen.vitis.cpp import Struct, fixed_type
 from calocc.codegen.vitis.scalars import function_lines, is_identity
 from calocc.compiler.network import fifos_of, processes_of, wire_source
 from calocc.compiler.ports import Port, input_ports, main_function, output_ports, return_op
-from calocc.compiler.report import fifo_depth
 from calocc.compiler.rules import NoRule, Rules
 from calocc.dialects.dataflow.compute import WeightedOp
 from calocc.dialects.dataflow.process import ProcessOp
@@ -136,7 +135,7 @@ class Emitter:
         function, results = main_function(module), return_op(main_function(module)).operands
         self._inputs(module)
         ends = {wire_source(v): k for k, v in enumerate(results)}
-        depths = {fifo.source: fifo_depth(fifo) for fifo in fifos_of(function)}
+        depths = {fifo.source: fifo.depth for fifo in fifos_of(function)}
         for index, op in enumerate(processes_of(function), start=2):
             self.index = index
             self._results(op, ends, depths)

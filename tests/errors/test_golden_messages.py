@@ -20,6 +20,7 @@ from calocc.codegen.vitis.target import NoSuchFile
 from calocc.compiler.bits import BitsChanged
 from calocc.compiler.calibration.bits import Bits
 from calocc.compiler.calibration.errors import AccuracyNotReached, BadRequest
+from calocc.compiler.charts import BadChart
 from calocc.compiler.compilation import NoSuchLevel
 from calocc.compiler.data import BadInput
 from calocc.compiler.design import NotADesign, NotTraceable
@@ -61,6 +62,7 @@ GOLDEN = Path(__file__).parent / "golden"
 SAMPLES: list[CaloccError] = [
     ApTypesMissing("site-packages/hls4ml"),
     AccuracyNotReached(0.001, 0.0123, Bits(16, 16)),
+    BadChart("timeline", "picture.png", ".png is no format", (".svg", ".html")),
     BadData("data.npz", "it has no array 'image'"),
     BadFormat("option --input image", "'float' is not fixed<W,I> or ufixed<W,I>"),
     BadGoal("beauty"),
