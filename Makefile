@@ -46,5 +46,5 @@ $(VENV)/.calocc: pyproject.toml | $(VENV)/bin/python
 
 # The tests compare with QKeras, hence the float reference.
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,reference,examples]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,reference,examples,explore]'
 	touch $@ $(VENV)/.calocc

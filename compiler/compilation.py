@@ -91,6 +91,10 @@ class Options:
     """The time between events to reach with the fewest resources."""
     scaler: Given | str | Path | None = None
     """What the host does to inputs before it quantizes them."""
+    layout: str = "mixed"
+    """What beats carry between layers: as much as is best (`mixed`), or a value (`single`)."""
+    packing: bool = True
+    """Whether products may share DSP slices."""
 
 
 @dataclass(eq=False)
@@ -140,6 +144,8 @@ def compile(
     latency_us: float | None = None,
     interval_us: float | None = None,
     scaler: Given | str | Path | None = None,
+    layout: str = "mixed",
+    packing: bool = True,
 ) -> Design:
     """Compile a Keras model: a `.h5` or `.keras` file, a JSON architecture with a file of
     `weights`, or a model of tf_keras or QKeras in memory.
@@ -158,16 +164,17 @@ def compile(
     `compare_rounding` reports what each choice does to the calibration data and to the design.
     Foldings are chosen for the least `latency` or the greatest `throughput` (`optimize`) within a
     `budget`, a fraction of the device; with `latency_us` or `interval_us` for the fewest resources
-    that meet them. `scaler` is a file or a dictionary of what the host does to inputs before it
-    quantizes them (`compiler/scaling.py`). Raises CaloccError.
+    that meet them. With the `layout` "single" streams between layers carry one value per beat;
+    without `packing` each DSP slice multiplies one pair of values. `scaler` is a file or a
+    dictionary of what the host does to inputs before it quantizes them (`compiler/scaling.py`).
+    Raises CaloccError.
     """
     file = None if weights is None else Path(weights)
     request = Request.of(accuracy, weights_bits, activations_bits, criterion)
     options = Options(
         *(opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file, request),
         *(max_error, exact_argmax, Rounds.parse(rounding), compare_rounding, optimize, budget),
-        *(latency_us, interval_us),
-        scaler=scaler,
+        *(latency_us, interval_us, scaler, layout, packing),
     )
     if isinstance(model, str | Path):
         return Compilation(Path(model), options).design()
@@ -247,6 +254,8 @@ class Compilation:
             latency_us=options.latency_us,
             interval_us=options.interval_us,
             clock=options.clock_mhz,
+            layout=options.layout,
+            packing=options.packing,
         ).spec()
         runner.run(module, placed(DATAFLOW[level].format(balance=balance), level))
         return module

@@ -25,7 +25,7 @@ from calocc.compiler.roundings import Rounds
 from calocc.compiler.summary import print_summary
 from calocc.compiler.text import module_text
 from calocc.compiler.timeline import expect_timeline, write_timeline
-from calocc.passes.balance import GOALS
+from calocc.passes.balance import GOALS, LAYOUTS
 
 DESCRIPTION = """\
 Compile a QKeras network to a bit-exact streaming FPGA design: Vitis HLS kernels in an
@@ -55,6 +55,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="the fewest resources with which an event takes no longer")  # fmt: skip
     add("--interval-us", metavar="US", type=_micros,
         help="the fewest resources with which events follow each other as fast")  # fmt: skip
+    add("--layout", choices=LAYOUTS, default=LAYOUTS[0],
+        help="streams between layers as wide as is best, or of single values"
+        " (default %(default)s)")  # fmt: skip
+    add("--packing", choices=("on", "off"), default="on",
+        help="whether products may share a DSP slice (default %(default)s)")  # fmt: skip
     add("--input", metavar="NAME=FORMAT", action="append", default=[], type=_assignment,
         help="format of an input: NAME=fixed<W,I> or NAME=ufixed<W,I>")  # fmt: skip
     add(
@@ -158,6 +163,8 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.latency_us,
         arguments.interval_us,
         arguments.scaler,
+        arguments.layout,
+        arguments.packing == "on",
     )
     watch = _show_ir if arguments.print_ir_after_all else None
     compilation = Compilation(arguments.model, options, watch)

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import FloatAttr, IntegerAttr, ModuleOp, f64, i64
+from xdsl.dialects.builtin import FloatAttr, IntegerAttr, ModuleOp, UnitAttr, f64, i64
+from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
 
 from calocc.compiler.devices import load_device
@@ -27,16 +28,24 @@ from calocc.passes.balancing.attempt import (
     TooLarge,
     Wish,
     attempt,
-    longest_loop,
     nearest,
     uniform,
 )
-from calocc.passes.balancing.folding import BadPin, parse_pins, refold, require_layers
+from calocc.passes.balancing.folding import (
+    SINGLE_VALUES,
+    BadPin,
+    longest_loop,
+    matvecs,
+    parse_pins,
+    refold,
+    require_layers,
+)
 from calocc.passes.balancing.requirement import Requirement
 
 __all__ = ["BadPin", "Balance", "DoesNotFit", "NotFastEnough", "longest_loop", "uniform"]
 
 GOALS = ("latency", "throughput")
+LAYOUTS = ("mixed", "single")
 
 
 @dataclass(eq=False)
@@ -134,6 +143,25 @@ class BadGoal(CaloccError):
         return f"choose one of {', '.join(GOALS)}"
 
 
+@dataclass(eq=False)
+class BadLayout(CaloccError):
+    """A layout of streams that does not exist."""
+
+    layout: str
+
+    @property
+    def where(self) -> str:
+        return f"option layout={self.layout}"
+
+    @property
+    def what(self) -> str:
+        return "this is not a layout of streams"
+
+    @property
+    def hint(self) -> str:
+        return f"choose one of {', '.join(LAYOUTS)}"
+
+
 @dataclass(frozen=True)
 class Balance(ModulePass):
     """Choose the folding of every process, within the `budget`: a fraction of each resource of the
@@ -143,6 +171,9 @@ class Balance(ModulePass):
     the least latency. With `latency_us` or `interval_us` (at `clock` MHz) it is the fewest
     resources that meet them. `interval` instead folds everything for loops of this many iterations,
     whatever the device. `pins` are `layer.pe=N`, `layer.simd=N` or `layer.reuse=N`.
+
+    `layout` is `mixed` where beats may be as wide as processes need, or `single`: between layers
+    they then carry one value each. Without `packing` a DSP slice multiplies one pair of values.
     """
 
     name = "balance"
@@ -155,11 +186,16 @@ class Balance(ModulePass):
     latency_us: float | None = None
     interval_us: float | None = None
     clock: float = 250.0
+    layout: str = "mixed"
+    packing: bool = True
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""
         if self.optimize not in GOALS:
             raise BadGoal(self.optimize)
+        if self.layout not in LAYOUTS:
+            raise BadLayout(self.layout)
+        self._declare(main_function(op))
         pins = parse_pins(self.pins)
         require_layers(main_function(op), pins)
         if self.interval is not None:
@@ -169,6 +205,14 @@ class Balance(ModulePass):
         fit = self._fit(op, wish)
         refold(main_function(op), fit.goal, pins)
         _note(op, fit.bounds)
+
+    def _declare(self, function: FuncOp) -> None:
+        """Write down what restricts foldings."""
+        function.attributes.pop(SINGLE_VALUES, None)
+        if self.layout == "single":
+            function.attributes[SINGLE_VALUES] = UnitAttr()
+        for product in matvecs(function):
+            product.unpacked = None if self.packing else UnitAttr()
 
     @property
     def _required(self) -> tuple[float | None, float | None]:

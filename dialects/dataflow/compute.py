@@ -185,11 +185,13 @@ class MatvecOp(WeightedOp):
 
     The operand's lanes are the SIMD of the folding, the result's its PE; the pixels of both are
     multiplied at once with the same weights. Nothing has to divide anything: weights beyond the
-    matrix are zeros. Multipliers are DSP slices, or with `in_logic` made of LUTs.
+    matrix are zeros. Multipliers are DSP slices, or with `in_logic` made of LUTs; `unpacked` ones
+    take one product each.
     """
 
     name = "dataflow.matvec"
     in_logic = opt_prop_def(UnitAttr)
+    unpacked = opt_prop_def(UnitAttr)
 
     @property
     def takes_any_layout(self) -> bool:
@@ -241,7 +243,8 @@ class MatvecOp(WeightedOp):
     def packing(self) -> Packing:
         """How the products of neighbouring outputs share multipliers in DSP slices."""
         data = stream_of(self.x).format
-        return packing(extremes(self.weights), (data.min_mantissa, data.max_mantissa))
+        most = packing(extremes(self.weights), (data.min_mantissa, data.max_mantissa))
+        return most if self.unpacked is None else Packing(1, most.spacing)
 
     @property
     def inputs_first(self) -> bool:

@@ -10,12 +10,11 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 
 from calocc.compiler.devices import Device, device_names, load_device
-from calocc.compiler.network import processes_of
 from calocc.compiler.ports import main_function
 from calocc.compiler.report import RESOURCES, total_resources
 from calocc.dialects.dataflow.resources import Resources
 from calocc.passes.balancing.choice import Share, amounts
-from calocc.passes.balancing.folding import Goal, Pins, matvecs
+from calocc.passes.balancing.folding import Goal, Pins, longest_loop, matvecs
 from calocc.passes.balancing.relaxation import Relaxation
 from calocc.passes.balancing.requirement import UNLIMITED, Requirement, Thrift
 from calocc.passes.balancing.search import CAPS, Search, Trial
@@ -95,11 +94,6 @@ class TooSlow:
     wanted: int
     best: int
     bound: int
-
-
-def longest_loop(function: FuncOp) -> int:
-    """The most iterations per event of any process."""
-    return max(op.schedule().trips for op in processes_of(function))
 
 
 def uniform(module: ModuleOp, cycles: int) -> Goal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import gcd, lcm
 
@@ -16,15 +16,19 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.foldings import Pin
 from calocc.dialects.dataflow.gearbox import Gearbox
-from calocc.dialects.dataflow.layout import Layout, image_of
+from calocc.dialects.dataflow.layout import SINGLE, Layout, image_of
 from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp, most_lanes
-from calocc.dialects.dataflow.routing import LanesOp
+from calocc.dialects.dataflow.routing import LanesOp, WindowOp
 from calocc.dialects.dataflow.stream import StreamType, port_stream, stream_of
 from calocc.passes.balancing.choice import Share
 
 Pins = Mapping[str, Mapping[str, int]]
 PINNED = ("pe", "simd", "pixels")
 """What a user may set for a layer."""
+SINGLE_VALUES = "single_values"
+"""Attribute of a function whose streams between layers carry one value per beat."""
+NO_HURRY = 1 << 62
+"""More cycles than any process takes."""
 
 
 @dataclass(eq=False)
@@ -75,6 +79,12 @@ class Goal:
         return {op: own.get(op, min(before[op], behind[op])) for op in ops}
 
 
+def longest_loop(function: FuncOp) -> int:
+    """The most iterations per event of any process."""
+    processes = (op for op in function.body.block.ops if isinstance(op, ProcessOp))
+    return max(op.schedule().trips for op in processes)
+
+
 def matvecs(function: FuncOp) -> list[MatvecOp]:
     """The matrix products of a design in order."""
     return [op for op in function.body.block.ops if isinstance(op, MatvecOp)]
@@ -94,6 +104,8 @@ def refold(function: FuncOp, goal: Goal, pins: Pins) -> None:
         elif isinstance(op, DataflowOp):
             target = targets[op]
             folding = _folding(op, target, pins)
+            if single_values(function) and not _has_window(op):
+                _convert_operands(op, (SINGLE,) * len(op.operands), target)
             _convert_operands(op, folding.inputs, target)
             _set_layouts(op, folding.outputs)
             op.fold_inside(folding)
@@ -110,20 +122,45 @@ def _drop_converters(function: FuncOp) -> None:
 
 def _folding(op: DataflowOp, target: int, pins: Pins) -> Folding:
     offered = tuple(s.layout for s in op.inputs)
-    if isinstance(op, MatvecOp) and op.layer_name in pins:
+    if isinstance(op, MatvecOp):
         return op.fold_pinned(offered, target, pin_of(op, pins))
+    if single_values(op.parent_op()) and not _has_window(op):
+        return _single(op, target)
     return op.fold(offered, target)
 
 
 def pin_of(op: MatvecOp, pins: Pins) -> Pin:
-    """What a user asks for a layer; raise BadPin for more than it has."""
+    """What a user asks for a layer, and layouts leave; raise BadPin for more than it has."""
     pin = Pin(**pins.get(op.layer_name, {}))
     n, m = op.weights.shape
     sizes = (("simd", pin.simd, n), ("pe", pin.pe, m), ("pixels", pin.pixels, op.row))
     for key, value, most in sizes:
         if value is not None and value > most:
             raise BadPin(op.layer_name, f"{key}={value} is more than the {most} that there are")
-    return pin
+    return replace(pin, pixels=pin.pixels or 1) if single_values(op.parent_op()) else pin
+
+
+def single_values(function: Operation | None) -> bool:
+    """Whether streams between layers carry one value per beat."""
+    return function is not None and SINGLE_VALUES in function.attributes
+
+
+def _has_window(op: DataflowOp) -> bool:
+    """Whether the process in front is a window of the same layer."""
+    before = op.operands[0].owner
+    return isinstance(before, WindowOp) and before.layer_name == op.layer_name
+
+
+def _single(op: DataflowOp, target: int) -> Folding:
+    """One value per beat; but from a window to what works on it as many as are wanted."""
+    slowest = op.fold((SINGLE,) * len(op.operands), NO_HURRY)
+    if not isinstance(op, WindowOp):
+        return slowest
+    consumer = op.result.get_user_of_unique_use()
+    if not isinstance(consumer, DataflowOp) or not _has_window(consumer):
+        return slowest
+    (wanted,) = op.fold(slowest.inputs, target).outputs
+    return replace(slowest, outputs=(Layout(wanted.lanes),))
 
 
 def _convert_operands(op: Operation, layouts: tuple[Layout, ...], target: int) -> None:

@@ -25,7 +25,15 @@ from calocc.compiler.report import total_resources
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.resources import Resources
 from calocc.passes.balancing.choice import Amounts, Market, Options, Share, amounts
-from calocc.passes.balancing.folding import Goal, Pins, matvecs, pin_of, refold
+from calocc.passes.balancing.folding import (
+    Goal,
+    Pins,
+    longest_loop,
+    matvecs,
+    pin_of,
+    refold,
+    single_values,
+)
 from calocc.passes.check_dataflow import find_obstacle
 from calocc.passes.size_fifos import set_depths
 from calocc.runtime.critical_path import critical_path
@@ -135,7 +143,9 @@ class Search:
             if shares is None:  # prices that only tell DSP slices from the rest may not do
                 shares = self.cheapest(none, np.zeros(0), cycles, available)
             goal = Goal(shares, cycles)
-            if self.fits(self.trial(goal)):
+            function = self.trial(goal)
+            slow = single_values(function) and longest_loop(function) > cycles
+            if not slow and self.fits(function):
                 return goal
         return None
 

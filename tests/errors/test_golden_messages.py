@@ -26,6 +26,9 @@ from calocc.compiler.data import BadInput
 from calocc.compiler.design import NotADesign, NotTraceable
 from calocc.compiler.devices import UnknownDevice
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.exploration.grid import BadGrid, CannotRead
+from calocc.compiler.exploration.results import BadResults
+from calocc.compiler.exploration.workers import NoWorkers
 from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput
 from calocc.compiler.keras.layers.registry import LayerClash, UnsupportedLayer, UnusedOverride
 from calocc.compiler.keras.refusals import REFUSED_LAYERS, RefusedLayer
@@ -41,7 +44,7 @@ from calocc.compiler.settings import FoldingIgnored, UnknownSetting
 from calocc.compiler.stages import Stage, WrongStage
 from calocc.compiler.verification import InvalidModule
 from calocc.dialects.fixed.format import Format
-from calocc.passes.balance import BadGoal, BadPin, DoesNotFit, NotFastEnough
+from calocc.passes.balance import BadGoal, BadLayout, BadPin, DoesNotFit, NotFastEnough
 from calocc.passes.balancing.attempt import Nearest
 from calocc.passes.check_dataflow import NotBuildable
 from calocc.passes.lowering import errors as lowering
@@ -66,7 +69,9 @@ SAMPLES: list[CaloccError] = [
     BadData("data.npz", "it has no array 'image'"),
     BadFormat("option --input image", "'float' is not fixed<W,I> or ufixed<W,I>"),
     BadGoal("beauty"),
+    BadGrid("clock", "0 is out of range", "give clocks of 1 to 1000 MHz"),
     BadInput("image", "its array has the shape (5, 7)", "give numbers of the shape (events, 56)"),
+    BadLayout("double"),
     BadPin("dense", "pe=70 is more than the 32 that there are"),
     BadPipeline("fuze", "there is no pass 'fuze'", "did you mean fuse? `calocc-opt --list-passes`"),
     BitsChanged("thresholds", "energy", (3, 0), expected=83.25, found=83.5, differing=7),
@@ -80,7 +85,9 @@ SAMPLES: list[CaloccError] = [
     BadRequest("accuracy", "2 is not a relative error between 0 and 1"),
     BrokenPlugin("powers", "calocc_powers", "ModuleNotFoundError: No module named 'powers'"),
     BadScaler("scaler.json", "the model has no input 'imag'; it has image"),
+    BadResults("jets_explore.jsonl", "line 3 is no result"),
     BudgetNotReached(1e-4, 0.000999),
+    CannotRead("model.h5", "it cannot be read: No such file or directory"),
     CannotSave("y.npz", "Permission denied"),
     CannotWrite("/design", "Permission denied"),
     Closed("deepcalo"),
@@ -105,6 +112,7 @@ SAMPLES: list[CaloccError] = [
     NoSuchPlace("on='gpu'", "a design does not run there"),
     NotADesign("somewhere", "it holds no C++ sources"),
     lowering.NoArgmax("softmax", 14, 5),
+    NoWorkers("option --scheduler tcp://x:1", "no scheduler answers", "start one"),
     NotTraceable("deepcalo"),
     NotFastEnough(
         *("alveo-u50", 0.8, "latency", 5000, 7978, 6047),

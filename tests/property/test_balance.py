@@ -16,9 +16,11 @@ from calocc.compiler.ports import main_function
 from calocc.compiler.report import total_resources
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.foldings import Pin
-from calocc.dialects.dataflow.process import DataflowOp
+from calocc.dialects.dataflow.process import DataflowOp, ProcessOp
 from calocc.dialects.dataflow.resources import Resources
-from calocc.passes.balance import BadGoal, DoesNotFit, uniform
+from calocc.dialects.dataflow.routing import LanesOp
+from calocc.dialects.dataflow.stream import stream_of
+from calocc.passes.balance import BadGoal, BadLayout, DoesNotFit, uniform
 from calocc.passes.balancing.choice import Market, Options, Share, amounts
 from calocc.passes.balancing.search import Search
 from calocc.passes.size_fifos import set_depths
@@ -132,6 +134,34 @@ def test_every_folding_on_offer_takes_what_it_says(seed: int) -> None:
             floors = before.least_cycles([own.pixels]) if isinstance(before, DataflowOp) else ()
             assert max(own.schedule().trips, *floors, 0) == options.shares[k].cycles
             assert own.resources().dsp == options.costs[k, 0]
+
+
+@given(SEEDS)
+@DRAWN
+def test_single_values_and_single_products_keep_the_bits(seed: int) -> None:
+    """Between layers a beat is one value; a DSP slice takes one product."""
+    module = network(seed)
+    x = inputs_for(module, seed)
+    run_passes(module, TO_PROCESSES)
+    mantissas = as_mantissas(module, x)
+    expected = execute(module, mantissas)
+    run_passes(module, 'balance{layout="single" packing=false}')
+    same(expected, execute(module, mantissas), str(module))
+    for op in (op for op in module.walk() if isinstance(op, ProcessOp)):
+        if isinstance(op, MatvecOp):
+            assert op.packing.count == 1
+        for value in op.operands:
+            before = value.owner
+            between_layers = isinstance(before, DataflowOp) and before.layer_name != op.layer_name
+            if between_layers and not isinstance(op, LanesOp):
+                assert stream_of(value).width == 1, f"{op}\n{module}"
+
+
+def test_an_unknown_layout_is_refused() -> None:
+    module = network(1)
+    run_passes(module, TO_PROCESSES)
+    with pytest.raises(BadLayout, match="this is not a layout"):
+        run_passes(module, 'balance{layout="double"}')
 
 
 def test_an_unknown_goal_is_refused() -> None:

@@ -28,7 +28,6 @@ from calocc.passes.size_fifos import set_depths
 from calocc.runtime.cycles import simulate
 from calocc.runtime.emulator import execute
 
-
 FEW = settings(max_examples=12, phases=[Phase.generate])
 
 
