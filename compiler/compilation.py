@@ -21,6 +21,8 @@ from calocc.compiler.calibration.search import execute_all
 from calocc.compiler.design import Design, Layers
 from calocc.compiler.devices import Device, load_device
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.hls4ml.importer import HlsModel
+from calocc.compiler.hls4ml.reuse import pins_for
 from calocc.compiler.inputs import (
     Arrays,
     calibration_arrays,
@@ -148,7 +150,7 @@ def compile(
     packing: bool = True,
 ) -> Design:
     """Compile a Keras model: a `.h5` or `.keras` file, a JSON architecture with a file of
-    `weights`, or a model of tf_keras or QKeras in memory.
+    `weights`, or a model of tf_keras or QKeras in memory; or a `ModelGraph` of hls4ml.
 
     `inputs` declares formats of inputs (`{"image": "fixed<16,6>"}`) that the model does not
     quantize itself, `calibrate` finds them from data (a `.npz` path or arrays by input name),
@@ -178,7 +180,7 @@ def compile(
     )
     if isinstance(model, str | Path):
         return Compilation(Path(model), options).design()
-    read = read_live(model, file)
+    read = HlsModel.of(model) or read_live(model, file)
     return Compilation(Path(read.name), options, model=read).design()
 
 
@@ -194,7 +196,7 @@ class Compilation:
     options: Options
     watch: Watch | None = None
     seconds: dict[str, float] = field(default_factory=dict[str, float])
-    model: KerasModel | None = None
+    model: KerasModel | HlsModel | None = None
     """A model that has been read already; `path` is then its name."""
     progress: Callable[[str], None] = field(default=_in_silence)
     """Told what calibration has found so far."""
@@ -204,6 +206,8 @@ class Compilation:
     _accumulators: list[Json] = field(default_factory=list[Json])
     _ranges: list[Json] = field(default_factory=list[Json])
     _calibrated: Calibrated | None = None
+    _notes: tuple[str, ...] = ()
+    """In what the results are not equal to those that hls4ml would give."""
     _ready: ModuleOp | None = None
     """The module on reals with all formats."""
     _events: list[NDArray[np.float64]] = field(default_factory=list[NDArray[np.float64]])
@@ -248,9 +252,10 @@ class Compilation:
         runner.run(module, placed(SIMPLIFY[level], level))
         if name == "fixed":
             return module
+        pins = self._settings.pins + pins_for(module, self._reuse())
         balance = Balance(
             *(options.target, options.budget, options.optimize),
-            pins=self._settings.pins,
+            pins=pins,
             latency_us=options.latency_us,
             interval_us=options.interval_us,
             clock=options.clock_mhz,
@@ -259,6 +264,12 @@ class Compilation:
         ).spec()
         runner.run(module, placed(DATAFLOW[level].format(balance=balance), level))
         return module
+
+    def _reuse(self) -> dict[str, int]:
+        """Reuse factors of layers that `settings` give no folding."""
+        pinned = {pin.rpartition(".")[0] for pin in self._settings.pins}
+        factors = self.model.reuse if isinstance(self.model, HlsModel) else {}
+        return {layer: n for layer, n in factors.items() if layer not in pinned}
 
     def design(self) -> Design:
         """The finished design and its report."""
@@ -310,6 +321,7 @@ class Compilation:
             "ranges": self._ranges,
             "rounding": str(options.rounds),
             "roundings": [],
+            "notes": self._notes,
             "calibration": None,
         }
         report = {**head, **facts, **known, "seconds": self.seconds}
@@ -321,7 +333,10 @@ class Compilation:
         overrides = Overrides(self._settings.formats)
         if self.model is None:
             self.model = read_model(self.path, self.options.weights)
-        module = module_of(self.model, overrides)
+        if isinstance(self.model, HlsModel):
+            module, self._notes = self.model.module(overrides)
+        else:
+            module = module_of(self.model, overrides)
         declared = {
             name: parse_format(f"option --input {name}", f) if isinstance(f, str) else f
             for name, f in self.options.inputs.items()

@@ -31,6 +31,7 @@ _AUTO = ("auto", "auto_po2")
 _LONGEST_TEXT = 500
 _WIDEST = 32  # more bits than float32 training can tell apart, and safe in int64 products
 _WIDEST_GRID = 48
+_WIDEST_CAST = 62
 
 
 @dataclass(eq=False)
@@ -815,7 +816,7 @@ class FixedPoint(Quantizer):
     overflow: str = Overflow.WRAP
 
     def __post_init__(self) -> None:
-        self._require_bits(1, _WIDEST_GRID)
+        self._require_bits(1, _WIDEST_CAST)
         reason = f"must be within {2 * _WIDEST_GRID} of the point"
         self._require("integer", abs(self.integer) <= 2 * _WIDEST_GRID, reason)
         for key, kind in (("rounding", Rounding), ("overflow", Overflow)):
@@ -857,7 +858,7 @@ def promote_kernel(quantizer: Quantizer) -> Quantizer:
 
 # In the order of QKeras's constructors (positional arguments), first those of 0.9.0, then what the
 # main branch has added.
-_SIGNATURES: Mapping[str, tuple[type[Quantizer], str]] = {
+_SIGNATURES: dict[str, tuple[type[Quantizer], str]] = {
     "quantized_bits": (
         QuantizedBits,
         "bits integer symmetric keep_negative alpha use_stochastic_rounding scale_axis "
@@ -980,7 +981,7 @@ def _read_none(value: object) -> None:
 
 
 _READERS: Mapping[str, Callable[[object], Any]] = {
-    **dict.fromkeys(("bits", "integer", "number_of_unrolls"), _read_int),
+    **dict.fromkeys(("bits", "integer", "number_of_unrolls", "size"), _read_int),
     **dict.fromkeys(("symmetric", "keep_negative", "use_sigmoid", "use_01"), _read_flag),
     **dict.fromkeys(("is_quantized_clip", "use_real_tanh", "use_real_sigmoid"), _read_flag),
     "quadratic_approximation": _read_flag,
@@ -989,9 +990,14 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "scale_axis": _optional(_read_int),
     "alpha": _read_alpha,
     "post_training_scale": _read_none,
-    **dict.fromkeys(("log2_rounding", "rounding", "overflow"), _read_text),
+    **dict.fromkeys(("log2_rounding", "rounding", "overflow", "function"), _read_text),
     "signed": _read_flag,
 }
+
+
+def register(kind: type[Quantizer], parameters: str) -> None:
+    """Let `parse` read a quantizer that is not QKeras's; its parameters in constructor order."""
+    _SIGNATURES[kind.NAME] = (kind, parameters)
 
 
 def _lookup(name: str) -> tuple[type[Quantizer], tuple[str, ...]]:

@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from calocc.compiler.compilation import compile
     from calocc.compiler.design import Design, load
     from calocc.compiler.diagnostics import CaloccError
+    from calocc.compiler.hls4ml.frontend import from_hls4ml
 
 _PLACES = {
     "CaloccError": "diagnostics",
     "Design": "design",
     "compile": "compilation",
+    "from_hls4ml": "hls4ml.frontend",
     "load": "design",
 }
-__all__ = ["CaloccError", "Design", "compile", "load"]
+__all__ = ["CaloccError", "Design", "compile", "from_hls4ml", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -185,7 +185,7 @@ LAYERS: dict[str, Case] = {
     "proxy-bits": proxy("its formats have not 0 to 24 bits", 25),
     "proxy-sign": proxy("or a sign of neither 0 nor 1", 5, signs=2),
     "proxy-place": proxy("it quantizes with integer=99, which must be within 96 of", 5, 99),
-    "proxy-apart": proxy("it quantizes with bits=57, which must be 1 to 48 here", 5, [40, -11]),
+    "proxy-apart": proxy("it quantizes with bits=67, which must be 1 to 62 here", 5, [50, -11]),
     "proxy-reflection": proxy("SAT='WRAP_SM', expected one of wrap, sat", 5, SAT="WRAP_SM"),
     "proxy-to-zero": proxy("channels of different formats overflow to 0", [4, 5], SAT="SAT_ZERO"),
     "adaptive-bits": adaptive("it quantizes with bits=40, which must be", total_bits=40),

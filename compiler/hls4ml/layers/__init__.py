@@ -1,0 +1,1 @@
+"""How each kind of hls4ml layer becomes `qnn` ops."""
