@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +21,12 @@ from calocc.compiler.calibration.errors import BadRequest
 from calocc.compiler.calibration.request import Request
 from calocc.compiler.calibration.search import execute_all
 from calocc.compiler.design import Design, Layers
-from calocc.compiler.devices import Device, load_device
+from calocc.compiler.devices import Device, device_of, load_device
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.hls4ml.configuration import HlsConfiguration, read_configuration
 from calocc.compiler.hls4ml.importer import HlsModel
 from calocc.compiler.hls4ml.reuse import pins_for
+from calocc.compiler.hls4ml.wishes import HlsWishes
 from calocc.compiler.inputs import (
     Arrays,
     calibration_arrays,
@@ -54,6 +58,7 @@ from calocc.compiler.report import Json, design_report, exactness
 from calocc.compiler.roundings import BadRounding, Rounds, choices, compared_row
 from calocc.compiler.scaling import Given, Scaler, Scalers, scalers_for
 from calocc.compiler.settings import Settings, parse_settings
+from calocc.compiler.text import module_text
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import Balance
 
@@ -97,6 +102,23 @@ class Options:
     """What beats carry between layers: as much as is best (`mixed`), or a value (`single`)."""
     packing: bool = True
     """Whether products may share DSP slices."""
+    hls4ml_config: HlsConfiguration | None = None
+    """Types and reuse factors as hls4ml takes them."""
+
+
+def device_and_clock(
+    config: HlsConfiguration | None, target: str | None, clock_mhz: float | None
+) -> tuple[str, float]:
+    """Device and clock: those given, else those of a configuration, else the defaults.
+
+    Raises UnknownDevice if the configuration has a part of no device.
+    """
+    part, period = (None, None) if config is None else (config.part, config.clock_period)
+    if target is None:
+        target = Options.target if part is None else device_of(part)
+    if clock_mhz is None:
+        clock_mhz = Options.clock_mhz if period is None else 1000 / period
+    return target, clock_mhz
 
 
 @dataclass(eq=False)
@@ -127,8 +149,8 @@ def identifier(text: str) -> str:
 def compile(
     model: str | Path | object,
     opt_level: int = 2,
-    target: str = "alveo-u50",
-    clock_mhz: float = 250.0,
+    target: str | None = None,
+    clock_mhz: float | None = None,
     inputs: Mapping[str, str | Format] | None = None,
     calibrate: str | Path | Arrays | None = None,
     settings: tuple[str, ...] = (),
@@ -148,6 +170,7 @@ def compile(
     scaler: Given | str | Path | None = None,
     layout: str = "mixed",
     packing: bool = True,
+    hls4ml_config: str | Path | Mapping[str, Any] | None = None,
 ) -> Design:
     """Compile a Keras model: a `.h5` or `.keras` file, a JSON architecture with a file of
     `weights`, or a model of tf_keras or QKeras in memory; or a `ModelGraph` of hls4ml.
@@ -167,16 +190,36 @@ def compile(
     Foldings are chosen for the least `latency` or the greatest `throughput` (`optimize`) within a
     `budget`, a fraction of the device; with `latency_us` or `interval_us` for the fewest resources
     that meet them. With the `layout` "single" streams between layers carry one value per beat;
-    without `packing` each DSP slice multiplies one pair of values. `scaler` is a file or a
-    dictionary of what the host does to inputs before it quantizes them (`compiler/scaling.py`).
-    Raises CaloccError.
+    without `packing` each DSP slice multiplies one pair of values.
+
+    `scaler` is a file or a dictionary of what the host does to inputs before it quantizes them
+    (`compiler/scaling.py`). `hls4ml_config` is a configuration of hls4ml, a file or the dictionary
+    that its tools make: types of what the model does not quantize, reuse factors, part and clock,
+    where `target` (default: Alveo U50) and `clock_mhz` (250) are not given. Raises CaloccError.
     """
     file = None if weights is None else Path(weights)
     request = Request.of(accuracy, weights_bits, activations_bits, criterion)
+    config = None if hls4ml_config is None else read_configuration(hls4ml_config)
     options = Options(
-        *(opt_level, target, clock_mhz, inputs or {}, calibrate, settings, file, request),
-        *(max_error, exact_argmax, Rounds.parse(rounding), compare_rounding, optimize, budget),
-        *(latency_us, interval_us, scaler, layout, packing),
+        opt_level,
+        *device_and_clock(config, target, clock_mhz),
+        inputs=inputs or {},
+        calibrate=calibrate,
+        settings=settings,
+        weights=file,
+        request=request,
+        max_error=max_error,
+        exact_argmax=exact_argmax,
+        rounds=Rounds.parse(rounding),
+        compare_rounding=compare_rounding,
+        optimize=optimize,
+        budget=budget,
+        latency_us=latency_us,
+        interval_us=interval_us,
+        scaler=scaler,
+        layout=layout,
+        packing=packing,
+        hls4ml_config=config,
     )
     if isinstance(model, str | Path):
         return Compilation(Path(model), options).design()
@@ -200,6 +243,8 @@ class Compilation:
     """A model that has been read already; `path` is then its name."""
     progress: Callable[[str], None] = field(default=_in_silence)
     """Told what calibration has found so far."""
+    _digest: str = ""
+    """A hash of the model that was read."""
     _layers: Layers | None = None
     _scalers: Scalers = field(default_factory=dict[str, Scaler])
     _exactness: list[Json] = field(default_factory=list[Json])
@@ -207,7 +252,9 @@ class Compilation:
     _ranges: list[Json] = field(default_factory=list[Json])
     _calibrated: Calibrated | None = None
     _notes: tuple[str, ...] = ()
-    """In what the results are not equal to those that hls4ml would give."""
+    """In what the results are not those that hls4ml, or its configuration, would give."""
+    _wishes: HlsWishes | None = None
+    """What a configuration of hls4ml says of the model."""
     _ready: ModuleOp | None = None
     """The module on reals with all formats."""
     _events: list[NDArray[np.float64]] = field(default_factory=list[NDArray[np.float64]])
@@ -225,12 +272,11 @@ class Compilation:
 
     def _provenance(self) -> Json:
         """What the design is made of: the model, and what was asked for."""
-        assert self.model is not None
         options = self.options
         for option in ("calibrate", "scaler"):
             if isinstance(path := getattr(options, option), str):
                 options = replace(options, **{option: Path(path)})
-        model = {"name": self.path.name, "sha256": model_digest(self.model)}
+        model = {"name": self.path.name, "sha256": self._digest}
         return {"model": model, "options": plain(options)}
 
     @cached_property
@@ -249,6 +295,8 @@ class Compilation:
         self._layers = Layers(reals, module.clone())
         self._exactness = exactness(module)
         self._accumulators = [row.row() for row in accumulators(module)]
+        if (wishes := self._wishes) is not None:
+            self._notes = (*wishes.notes, *wishes.accumulator_notes(self._accumulators))
         runner.run(module, placed(SIMPLIFY[level], level))
         if name == "fixed":
             return module
@@ -268,7 +316,8 @@ class Compilation:
     def _reuse(self) -> dict[str, int]:
         """Reuse factors of layers that `settings` give no folding."""
         pinned = {pin.rpartition(".")[0] for pin in self._settings.pins}
-        factors = self.model.reuse if isinstance(self.model, HlsModel) else {}
+        source = self.model if isinstance(self.model, HlsModel) else self._wishes
+        factors = {} if source is None else source.reuse
         return {layer: n for layer, n in factors.items() if layer not in pinned}
 
     def design(self) -> Design:
@@ -331,12 +380,14 @@ class Compilation:
         """The model on reals, with the formats that the user gives by hand."""
         started = perf_counter()
         overrides = Overrides(self._settings.formats)
-        if self.model is None:
-            self.model = read_model(self.path, self.options.weights)
         if isinstance(self.model, HlsModel):
             module, self._notes = self.model.module(overrides)
+            self._digest = hashlib.sha256(module_text(module).encode()).hexdigest()
         else:
-            module = module_of(self.model, overrides)
+            self.model = self.model or read_model(self.path, self.options.weights)
+            self._wishes = self._configured(self.model)
+            self._digest = model_digest(self.model)
+            module = module_of(self.model, overrides, self._wishes)
         declared = {
             name: parse_format(f"option --input {name}", f) if isinstance(f, str) else f
             for name, f in self.options.inputs.items()
@@ -344,9 +395,19 @@ class Compilation:
         if self.options.scaler is not None:
             self._scalers = scalers_for(input_ports(module), self.options.scaler)
         declare_inputs(module, declared)
+        if self._wishes is not None:
+            self._wishes.declare_inputs(module, tuple(declared))
         declare_indices(module)
         self.seconds["import"] = perf_counter() - started
         return module
+
+    def _configured(self, model: KerasModel) -> HlsWishes | None:
+        """What the configuration of hls4ml, if there is one, says of a model."""
+        if self.options.hls4ml_config is None:
+            return None
+        wishes = HlsWishes(self.options.hls4ml_config, model)
+        wishes.require_layers()
+        return wishes
 
     def _calibrate(self, module: ModuleOp) -> ModuleOp:
         """Formats from data, where there are data; the ranges that quantizers meet."""

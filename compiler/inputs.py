@@ -24,6 +24,7 @@ from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.movement import MovementOp
 from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantizers import Quantizer
 
 WIDEST = 32
 """Bits that a quantizer may have: more than float32 can tell apart."""
@@ -187,7 +188,7 @@ def declare_inputs(module: ModuleOp, formats: Mapping[str, Format]) -> None:
         _usable(f"option --input {name}", format)
     for index, port in enumerate(input_ports(module)):
         if port.name in formats:
-            _quantize(module, index, port, formats[port.name])
+            quantize_argument(module, index, port, quantizer_to(formats[port.name]))
 
 
 def declare_indices(module: ModuleOp) -> None:
@@ -197,7 +198,8 @@ def declare_indices(module: ModuleOp) -> None:
         tables = [op for op in readers if isinstance(op, EmbeddingOp)]
         if len(tables) == len(readers):
             bits = max((max(op.rows for op in tables) - 1).bit_length(), 1)
-            _quantize(module, index, port, Format(signed=False, width=bits, integer=bits))
+            rows = Format(signed=False, width=bits, integer=bits)
+            quantize_argument(module, index, port, quantizer_to(rows))
 
 
 def _readers(value: SSAValue) -> Iterator[Operation]:
@@ -214,7 +216,8 @@ def quantize_inputs(module: ModuleOp, calibration: Arrays, source: str) -> None:
     for index, port in enumerate(input_ports(module)):
         uses = main_function(module).args[index].uses
         if not all(isinstance(use.operation, QuantizeOp) for use in uses):
-            _quantize(module, index, port, calibrated(_events(port, calibration, source)))
+            format = calibrated(_events(port, calibration, source))
+            quantize_argument(module, index, port, quantizer_to(format))
 
 
 def has_all_inputs(module: ModuleOp, calibration: Arrays) -> bool:
@@ -251,10 +254,11 @@ def _too_few_or_large(values: NDArray[Any]) -> str | None:
     return f"has values of {largest:.3g}, beyond 2^{WIDEST}" if largest >= 2.0**WIDEST else None
 
 
-def _quantize(module: ModuleOp, index: int, port: Port, format: Format) -> None:
+def quantize_argument(module: ModuleOp, index: int, port: Port, quantizer: Quantizer) -> None:
+    """Put a quantizer right behind an input."""
     argument = main_function(module).args[index]
     uses = list(argument.uses)  # those of the model, not of the quantizer to come
-    op = QuantizeOp.real(argument, quantizer_to(format), port.name)
+    op = QuantizeOp.real(argument, quantizer, port.name)
     first = main_function(module).body.block.first_op
     assert first is not None
     Rewriter.insert_op(op, InsertPoint.before(first))

@@ -17,8 +17,9 @@ from xdsl.passes import ModulePass
 from calocc.codegen.vitis.project import expect_writable
 from calocc.compiler.calibration.formats import Criterion
 from calocc.compiler.calibration.request import Request
-from calocc.compiler.compilation import STAGES, Compilation, Options
+from calocc.compiler.compilation import STAGES, Compilation, Options, device_and_clock
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.hls4ml.configuration import read_configuration
 from calocc.compiler.inputs import BadFormat
 from calocc.compiler.pass_table import print_times
 from calocc.compiler.roundings import Rounds
@@ -45,8 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
             help="optimisation level; results are the same at all (default -O2)",
         )  # fmt: skip
     add("-o", dest="output", metavar="DIR", type=Path, help="default: ./<model stem>_calocc")
-    add("--target", metavar="NAME", default="alveo-u50", help="device (default %(default)s)")
-    add("--clock", metavar="MHZ", type=_megahertz, default=250.0, help="default %(default)g")
+    add("--target", metavar="NAME", help=f"device (default {Options.target})")
+    add("--clock", metavar="MHZ", type=_megahertz, help=f"default {Options.clock_mhz:g}")
     add("--optimize", choices=GOALS, default=GOALS[0],
         help="what -O2 chooses foldings for (default %(default)s)")  # fmt: skip
     add("--budget", metavar="FRACTION", type=_fraction, default=0.8,
@@ -87,6 +88,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="offset and scale of raw inputs (.json or .npz), which the host applies")  # fmt: skip
     add("--set", metavar="LAYER.KEY=VALUE", action="append", default=[], dest="settings",
         help="kernel, bias, output (formats), pe, simd, pixels (numbers) of a layer")  # fmt: skip
+    add("--hls4ml-config", metavar="FILE.yml", type=Path,
+        help="types, reuse factors, part and clock from a configuration of hls4ml")  # fmt: skip
     add("--emit", choices=[*STAGES, "hls"], default="hls",
         help="stop at a stage and print its IR (default: hls, a project on disk)")  # fmt: skip
     add("--print-ir-after-all", action="store_true", help="show the IR after every pass")
@@ -140,31 +143,33 @@ def _show_ir(step: ModulePass, module: ModuleOp) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Compile as the command line says; raise CaloccError."""
+    file = arguments.hls4ml_config
+    config = None if file is None else read_configuration(file)
     options = Options(
         arguments.opt_level,
-        arguments.target,
-        arguments.clock,
-        _formats(arguments.input),
-        arguments.calibrate,
-        tuple(arguments.settings),
-        arguments.weights,
-        Request.of(
+        *device_and_clock(config, arguments.target, arguments.clock),
+        inputs=_formats(arguments.input),
+        calibrate=arguments.calibrate,
+        settings=tuple(arguments.settings),
+        weights=arguments.weights,
+        request=Request.of(
             arguments.accuracy,
             arguments.weights_bits,
             arguments.activations_bits,
             arguments.criterion,
         ),
-        arguments.max_error,
-        arguments.exact_argmax,
-        Rounds.parse(arguments.rounding),
-        arguments.compare_rounding,
-        arguments.optimize,
-        arguments.budget,
-        arguments.latency_us,
-        arguments.interval_us,
-        arguments.scaler,
-        arguments.layout,
-        arguments.packing == "on",
+        max_error=arguments.max_error,
+        exact_argmax=arguments.exact_argmax,
+        rounds=Rounds.parse(arguments.rounding),
+        compare_rounding=arguments.compare_rounding,
+        optimize=arguments.optimize,
+        budget=arguments.budget,
+        latency_us=arguments.latency_us,
+        interval_us=arguments.interval_us,
+        scaler=arguments.scaler,
+        layout=arguments.layout,
+        packing=arguments.packing == "on",
+        hls4ml_config=config,
     )
     watch = _show_ir if arguments.print_ir_after_all else None
     compilation = Compilation(arguments.model, options, watch)

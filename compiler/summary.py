@@ -36,7 +36,7 @@ def print_summary(console: Console, report: Json, directory: Path) -> None:
     if report["ranges"]:
         parts.append(_ranges(report))
     console.print(Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False))
-    for warning in warnings(report["ranges"]):
+    for warning in (*report["notes"], *warnings(report["ranges"])):
         console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
     console.print(f"written to [bold]{directory}[/]  ({report['seconds']['total']:.1f} s)")
 

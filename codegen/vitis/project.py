@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from calocc.codegen.vitis.cpp import fixed_type
 from calocc.codegen.vitis.emit import emit
 from calocc.codegen.vitis.emitter import Firmware
+from calocc.codegen.vitis.hls_config import hls_config
 from calocc.codegen.vitis.kernel import (
     build_files,
     connectivity,
@@ -264,7 +265,7 @@ class Project:
             "IOType": "io_stream",
             "InputShapes": {p.name: list(p.shape) for p in design.inputs},
             "OutputShapes": {p.name: list(p.shape) for p in design.outputs},
-            "HLSConfig": {},
+            "HLSConfig": hls_config(design.module),
         }
 
 

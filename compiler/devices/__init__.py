@@ -107,6 +107,14 @@ def load_device(name: str) -> Device:
     return Device(name=name, slr=slr, platform=platform, **fields)
 
 
+def device_of(part: str) -> str:
+    """The name of the device with this part, or of this name; raises UnknownDevice."""
+    for name in device_names():
+        if part.lower() in (name, load_device(name).part.lower()):
+            return name
+    raise UnknownDevice(part)
+
+
 def _device_files() -> dict[str, Traversable]:
     own = {path.stem: path for path in _DIRECTORY.glob("*.toml")}
     return {**resources(DEVICES, "", ".toml"), **own}

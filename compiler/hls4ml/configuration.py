@@ -29,11 +29,11 @@ VARIABLES = (
 STRATEGIES = ("latency", "resource", "resource_unrolled", "unrolled", "distributed_arithmetic")
 """How hls4ml builds a product; all mean the same numbers, and calocc has one way for all."""
 WITHOUT_EFFECT = frozenset(
-    *[
+    (
         "Trace TraceOutput BramFactor ConvImplementation ParallelizationFactor TableSize Skip "
         "Implementation PipelineStyle PipelineInterval TargetCycles ChannelsLastConversion "
-        "TransposeOutputs RecurrentReuseFactor Compression".split()
-    ]
+        "TransposeOutputs RecurrentReuseFactor Compression"
+    ).split()
 )
 PARTS = ("Model", "LayerType", "LayerName")
 REST = ("Flows", "Optimizers", "SkipOptimizers")
@@ -111,7 +111,7 @@ def read_configuration(given: Path | str | Mapping[str, Any]) -> HlsConfiguratio
         return _Reader("hls4ml_config").read(given)
     source = f"configuration {given}"
     try:
-        content: object = yaml.load(Path(given).read_text(), _Loader)  # noqa: S506 - a SafeLoader
+        content: object = yaml.load(Path(given).read_text(), _Loader)
     except OSError as error:
         advice = "name a file that hls4ml has written, or write one"
         raise BadHlsConfig(source, "", f"it cannot be read: {error.strerror}", advice) from None
@@ -125,7 +125,11 @@ class _Loader(yaml.SafeLoader):
     """Passes over hls4ml's tags, which name models."""
 
 
-_Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+def _nothing(loader: _Loader, suffix: str, node: yaml.Node) -> None:
+    """In the place of whatever a tag would make."""
+
+
+_Loader.add_multi_constructor("!", _nothing)  # pyright: ignore[reportUnknownMemberType]
 
 
 @dataclass(frozen=True)
@@ -139,12 +143,12 @@ class _Reader:
         top = self._entries("", content)
         if not any(part in top for part in PARTS):
             self._require_known("", top, TOP)
-            inner = self._entries("HLSConfig", top.get("HLSConfig") or {})
+            inner = self._part(top, "HLSConfig")
         else:
             top, inner = {k: v for k, v in top.items() if k in TOP}, top
         self._require_known("HLSConfig", inner, {*PARTS, *REST, *TOP})
-        model = self._section("Model", self._entries("Model", inner.get("Model") or {}))
-        kinds, layers = (self._sections(key, inner.get(key) or {}) for key in PARTS[1:])
+        model = self._section("Model", self._part(inner, "Model"))
+        kinds, layers = (self._sections(key, self._part(inner, key)) for key in PARTS[1:])
         part, period = top.get("Part"), top.get("ClockPeriod")
         return HlsConfiguration(
             *(self.source, model, kinds, layers, None if part is None else str(part)),
@@ -159,7 +163,14 @@ class _Reader:
             raise self._fail(place, "it is no dictionary", "see hls4ml's documentation of the file")
         return {str(key): entry for key, entry in cast(Mapping[object, Any], value).items()}
 
-    def _require_known(self, place: str, entries: Mapping[str, Any], known: Collection[str]) -> None:
+    def _part(self, entries: Mapping[str, Any], key: str) -> dict[str, Any]:
+        """A dictionary in a dictionary; an empty one if it is absent."""
+        value = entries.get(key)
+        return {} if value is None else self._entries(key, value)
+
+    def _require_known(
+        self, place: str, entries: Mapping[str, Any], known: Collection[str]
+    ) -> None:
         for key in entries:
             if key not in known:
                 close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
@@ -171,9 +182,9 @@ class _Reader:
             raise self._fail(place, f"{value!r} is no number above 0", "give one")
         return float(value)
 
-    def _sections(self, kind: str, value: object) -> dict[str, Section]:
+    def _sections(self, kind: str, part: Mapping[str, Any]) -> dict[str, Section]:
         sections: dict[str, Section] = {}
-        for name, entries in self._entries(kind, value).items():
+        for name, entries in part.items():
             place = f"{kind} {name!r}"
             sections[name.lower()] = self._section(place, self._entries(place, entries))
         return sections

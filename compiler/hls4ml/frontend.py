@@ -7,9 +7,7 @@ from typing import Any
 
 from calocc.compiler.compilation import compile
 from calocc.compiler.design import Design
-from calocc.compiler.devices import device_names, load_device
-
-DEFAULT_TARGET = "alveo-u50"
+from calocc.compiler.devices import UnknownDevice, device_of
 
 
 class DiffersFromHls4ml(UserWarning):
@@ -25,8 +23,8 @@ def from_hls4ml(model: Any, **options: Any) -> Design:
     graph's configuration. Raises CaloccError.
     """
     config = model.config
-    if "target" not in options:
-        options["target"] = target_of(config.get_config_value("Part"))
+    if "target" not in options and (part := config.get_config_value("Part")):
+        options["target"] = _target(part)
     if "clock_mhz" not in options and (period := config.get_config_value("ClockPeriod")):
         options["clock_mhz"] = 1000 / float(period)
     design = compile(model, **options)
@@ -35,12 +33,10 @@ def from_hls4ml(model: Any, **options: Any) -> Design:
     return design
 
 
-def target_of(part: str | None) -> str:
-    """The device of this part, or of this name; the default one if there is none."""
-    for name in device_names():
-        if part is not None and part.lower() in (name, load_device(name).part.lower()):
-            return name
-    if part is not None:
-        text = f"no device of calocc has the part {part!r}; the design is for {DEFAULT_TARGET}"
-        warnings.warn(text, DiffersFromHls4ml, stacklevel=3)
-    return DEFAULT_TARGET
+def _target(part: str) -> str | None:
+    """The device of a part; None for one that calocc has not, which hls4ml may have put there."""
+    try:
+        return device_of(part)
+    except UnknownDevice as error:
+        warnings.warn(f"part {part!r}: {error.what}; {error.hint}", UserWarning, stacklevel=3)
+        return None

@@ -45,6 +45,7 @@ from calocc.compiler.keras.layers.registry import (
     UnknownLayer,
     UnsupportedLayer,
 )
+from calocc.compiler.keras.layers.wishes import Wishes
 from calocc.compiler.keras.model import Call, KerasModel, TensorRef
 from calocc.compiler.keras.reader import read_model
 from calocc.compiler.keras.refusals import refused_class
@@ -96,10 +97,10 @@ def import_model(
     return module_of(read_model(path, weights), overrides or Overrides())
 
 
-def module_of(model: KerasModel, overrides: Overrides) -> ModuleOp:
+def module_of(model: KerasModel, overrides: Overrides, wishes: Wishes | None = None) -> ModuleOp:
     """Import a model that has been read."""
     load_modules(LAYERS)
-    builder = Builder(overrides)
+    builder = Builder(overrides, wishes or Wishes())
     values: dict[TensorRef, SSAValue] = {}
     ports = [_input(builder, model, ref, values) for ref in model.inputs]
     needed = _needed(model)
@@ -198,7 +199,8 @@ def _import_call(
         raise UnsupportedLayer(layer.name, layer.class_name, reason, advice) from None
     config.finish()
     masked = masked or result in builder.masked
-    if quantizer := builder.overrides.take(layer.name, "output"):
+    quantizer = builder.overrides.take(layer.name, "output") or builder.wishes.result(layer, result)
+    if quantizer is not None:
         result = builder.quantize(config, result, quantizer)
     if masked:
         builder.masked.add(result)

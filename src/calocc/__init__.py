@@ -10,15 +10,17 @@ if TYPE_CHECKING:
     from calocc.compiler.design import Design, load
     from calocc.compiler.diagnostics import CaloccError
     from calocc.compiler.hls4ml.frontend import from_hls4ml
+    from calocc.compiler.hls4ml.link import link_existing_project
 
 _PLACES = {
     "CaloccError": "diagnostics",
     "Design": "design",
     "compile": "compilation",
     "from_hls4ml": "hls4ml.frontend",
+    "link_existing_project": "hls4ml.link",
     "load": "design",
 }
-__all__ = ["CaloccError", "Design", "compile", "from_hls4ml", "load"]
+__all__ = ["CaloccError", "Design", "compile", "from_hls4ml", "link_existing_project", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,6 +29,7 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.exploration.grid import BadGrid, CannotRead
 from calocc.compiler.exploration.results import BadResults
 from calocc.compiler.exploration.workers import NoWorkers
+from calocc.compiler.hls4ml.errors import BadHlsConfig, HlsContradiction, HlsWrap
 from calocc.compiler.inputs import BadData, BadFormat, CannotSave, UnknownInput
 from calocc.compiler.keras.layers.registry import LayerClash, UnsupportedLayer, UnusedOverride
 from calocc.compiler.keras.refusals import REFUSED_LAYERS, RefusedLayer
@@ -70,6 +71,7 @@ SAMPLES: list[CaloccError] = [
     BadFormat("option --input image", "'float' is not fixed<W,I> or ufixed<W,I>"),
     BadGoal("beauty"),
     BadGrid("clock", "0 is out of range", "give clocks of 1 to 1000 MHz"),
+    BadHlsConfig("hls4ml_config", "Model", "'Precison' is no entry", "did you mean Precision?"),
     BadInput("image", "its array has the shape (5, 7)", "give numbers of the shape (events, 56)"),
     BadLayout("double"),
     BadPin("dense", "pe=70 is more than the 32 that there are"),
@@ -103,6 +105,10 @@ SAMPLES: list[CaloccError] = [
     ),
     DeviceFailed("deepcalo", "xrt", 5, "the kernel did not end in time"),
     FoldingIgnored("dense.pe=4", 1),
+    HlsContradiction(
+        "hls4ml_config", "LayerName 'act'", "act", "fixed<4,2>", "quantized_relu(6,0)"
+    ),
+    HlsWrap("hls4ml_config", "Model", "conv", "fixed<16,6>", 43, 203.5),
     LayerClash("Square", "calocc_powers", "other_powers"),
     InputMismatchError("model.h5", "it has no input 'x'", "its inputs are image"),
     MalformedNetwork("process 'conv'", "it has no output", "connect it"),

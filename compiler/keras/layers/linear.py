@@ -43,6 +43,8 @@ def finish_linear(
 ) -> SSAValue:
     """Bias (the stored one if there is none given) and activation behind a product."""
     y = add_bias(builder, config, y, bias)
+    if (wanted := builder.wishes.sums(config.layer)) is not None:
+        y = builder.quantize(config, y, wanted)
     return activate(builder, config, y, config.take_activation("activation"))
 
 

@@ -13,6 +13,7 @@ from xdsl.ir import Block, SSAValue
 
 from calocc.compiler.diagnostics import CaloccError, Reasoned
 from calocc.compiler.keras.config import LayerConfig
+from calocc.compiler.keras.layers.wishes import Wishes
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.op import QnnOp, shape_of
@@ -139,6 +140,7 @@ class Builder:
     """
 
     overrides: Overrides
+    wishes: Wishes = field(default_factory=Wishes)
     block: Block = field(default_factory=Block)
     masked: set[SSAValue] = field(default_factory=set[SSAValue])
 
@@ -166,7 +168,9 @@ class Builder:
     ) -> SSAValue:
         """A weight tensor and its quantizer; a format given by the user comes first."""
         value = self.constant(config, array)
-        chosen = self.overrides.take(config.layer.name, tensor) or quantizer
+        chosen = self.overrides.take(config.layer.name, tensor) or self.wishes.weight(
+            config.layer, tensor, array, quantizer
+        )
         return value if chosen is None else self.quantize(config, value, chosen)
 
     def quantize(self, config: LayerConfig, value: SSAValue, quantizer: Quantizer) -> SSAValue:
