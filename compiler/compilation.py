@@ -223,7 +223,10 @@ def compile(
     )
     if isinstance(model, str | Path):
         return Compilation(Path(model), options).design()
-    read = HlsModel.of(model) or read_live(model, file)
+    graph = HlsModel.of(model)
+    if graph is not None and config is not None:
+        raise graph.configured_twice
+    read = graph or read_live(model, file)
     return Compilation(Path(read.name), options, model=read).design()
 
 

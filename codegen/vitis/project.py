@@ -26,6 +26,7 @@ from calocc.codegen.vitis.kernel import (
     kernel_sources,
     memory_ports,
 )
+from calocc.codegen.vitis.lint.lint import require_synthesizable
 from calocc.codegen.vitis.sources import kernel_header, render, sources
 from calocc.codegen.xrt.host import host_sources
 from calocc.compiler.data import to_mantissas
@@ -103,7 +104,7 @@ def expect_writable(directory: Path) -> None:
 def write_project(design: Design, directory: Path) -> Path:
     """Write the project beside its final place, then rename; replace an older project.
 
-    Returns the absolute path. Raises OccupiedDirectory and CannotWrite.
+    Returns the absolute path. Raises OccupiedDirectory, CannotWrite and NotSynthesizable.
     """
     target = directory.absolute()
     expect_writable(directory)
@@ -112,6 +113,7 @@ def write_project(design: Design, directory: Path) -> Path:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
             draft = Path(place) / target.name
             Project(design, draft, target).write()
+            require_synthesizable(draft, design.name)
             _exchange(draft, target, Path(place) / "old")
     except OSError as error:
         raise CannotWrite(str(directory), error.strerror or str(error)) from None

@@ -15,6 +15,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
+from calocc.compiler.hls4ml.errors import BadHlsConfig
 from calocc.compiler.hls4ml.layers import elements, linear, structure
 from calocc.compiler.hls4ml.layers.registry import NODES, GraphBuilder, UnknownNode
 from calocc.compiler.hls4ml.nodes import Node
@@ -42,6 +43,12 @@ class HlsModel:
     def name(self) -> str:
         """The name of hls4ml's project."""
         return str(self.graph.config.get_project_name())
+
+    @property
+    def configured_twice(self) -> BadHlsConfig:
+        """What is said of a second configuration for a graph, to be raised."""
+        problem, advice = "a ModelGraph has its configuration already", "give it to the converter"
+        return BadHlsConfig("hls4ml_config", "", problem, advice)
 
     @property
     def reuse(self) -> dict[str, int]:

@@ -100,7 +100,7 @@ def import_model(
 def module_of(model: KerasModel, overrides: Overrides, wishes: Wishes | None = None) -> ModuleOp:
     """Import a model that has been read."""
     load_modules(LAYERS)
-    builder = Builder(overrides, wishes or Wishes())
+    builder = Builder(overrides, wishes=wishes or Wishes())
     values: dict[TensorRef, SSAValue] = {}
     ports = [_input(builder, model, ref, values) for ref in model.inputs]
     needed = _needed(model)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import calocc
 from calocc.compiler.design import Design
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.hls4ml.errors import BadHlsConfig
 from calocc.compiler.hls4ml.frontend import DiffersFromHls4ml
 from calocc.compiler.keras.layers.registry import UnsupportedLayer
 from calocc.dialects.dataflow.compute import MatvecOp
@@ -146,6 +147,13 @@ def test_functions_that_do_not_map_are_refused(function: str, words: str, tmp_pa
     error = refusal(net, y, tmp_path, LayerName=names)
     assert isinstance(error, UnsupportedLayer)
     assert error.what.startswith(words)
+
+
+def test_a_graph_takes_no_second_configuration(tmp_path: Path) -> None:
+    net = Layers()
+    graph = net.graph([net.dense(net.input(4), 2)], tmp_path, "calocc")
+    with pytest.raises(BadHlsConfig, match="a ModelGraph has its configuration already"):
+        calocc.from_hls4ml(graph, hls4ml_config={"Model": {}})
 
 
 def test_floats_are_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import calocc
+from calocc.codegen.vitis.lint.lint import Finding, NotSynthesizable
 from calocc.codegen.vitis.project import CannotWrite, OccupiedDirectory
 from calocc.codegen.vitis.sources import NoKernel
 from calocc.codegen.vitis.target import NoSuchFile
@@ -119,6 +120,7 @@ SAMPLES: list[CaloccError] = [
     NotADesign("somewhere", "it holds no C++ sources"),
     lowering.NoArgmax("softmax", 14, 5),
     NoWorkers("option --scheduler tcp://x:1", "no scheduler answers", "start one"),
+    NotSynthesizable(Finding("firmware/k.h", 7, "static-bounds", "'j' changes inside it"), 3),
     NotTraceable("deepcalo"),
     NotFastEnough(
         *("alveo-u50", 0.8, "latency", 5000, 7978, 6047),

@@ -137,7 +137,7 @@ def _projected(cell: Cell, x: SSAValue, bias: Bias | None) -> SSAValue:
 def _repeated(outer: Cell, rows: SSAValue, states: int, step: Step) -> SSAValue:
     """A step with so many states over all rows."""
     body = body_block(outer.units, outer.gates, states)
-    inner = Builder(outer.builder.overrides, body)
+    inner = Builder(outer.builder.overrides, body, wishes=outer.builder.wishes)
     config = outer.config
     results = step(Cell(inner, config, outer.units, outer.gates), body.args)
     body.add_op(YieldOp(results))

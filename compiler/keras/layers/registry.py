@@ -140,9 +140,9 @@ class Builder:
     """
 
     overrides: Overrides
-    wishes: Wishes = field(default_factory=Wishes)
     block: Block = field(default_factory=Block)
     masked: set[SSAValue] = field(default_factory=set[SSAValue])
+    wishes: Wishes = field(default_factory=Wishes)
 
     def add(self, config: LayerConfig, op: QnnOp) -> SSAValue:
         """Append an op of this layer.

@@ -38,7 +38,8 @@ def time_distributed(builder: Builder, config: LayerConfig, inputs: Sequence[SSA
     if inner.layer.class_name.startswith("Q") or not ignores_mask(inner.layer.class_name):
         # Given a layer of another package and a batch of known size, Keras repeats results.
         refuse_masked(builder, config, inputs)
-    body = Builder(builder.overrides, Block(arg_types=[real_tensor(shape[1:])]))
+    block = Block(arg_types=[real_tensor(shape[1:])])
+    body = Builder(builder.overrides, block, wishes=builder.wishes)
     result = importer(body, inner, body.block.args)
     inner.finish()
     y = on_each_step(builder, config, x, body.block, result)

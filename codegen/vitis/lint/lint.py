@@ -1,0 +1,75 @@
+"""Lint for synthesis of a written project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calocc.codegen.vitis.lint.checks import CHECKS
+from calocc.codegen.vitis.lint.rules import GUIDE, RULES
+from calocc.codegen.vitis.lint.syntax import read_program
+from calocc.compiler.diagnostics import CaloccError
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """A place that breaks a rule."""
+
+    file: str
+    """Relative to the project."""
+    line: int
+    rule: str
+    problem: str
+
+    @property
+    def source(self) -> str:
+        """Where AMD states the rule."""
+        return f"{GUIDE}, {RULES[self.rule].section}"
+
+    def row(self) -> dict[str, Any]:
+        """As plain data."""
+        place = {"file": self.file, "line": self.line}
+        return {**place, "rule": self.rule, "problem": self.problem, "source": self.source}
+
+
+@dataclass(eq=False)
+class NotSynthesizable(CaloccError):
+    """C++ that Vitis HLS would refuse or build badly."""
+
+    finding: Finding
+    count: int
+
+    @property
+    def where(self) -> str:
+        return f"{self.finding.file}:{self.finding.line}"
+
+    @property
+    def what(self) -> str:
+        more = f", and {self.count - 1} more places" if self.count > 1 else ""
+        return f"{self.finding.problem} ({self.finding.rule}){more}"
+
+    @property
+    def hint(self) -> str:
+        return f"see {self.finding.source}; if no kernel of yours is at fault, report this"
+
+
+def require_synthesizable(project: Path, top: str) -> None:
+    """Raise NotSynthesizable if anything is found in a project."""
+    if findings := lint(project, top):
+        raise NotSynthesizable(findings[0], len(findings))
+
+
+def lint(project: Path, top: str) -> list[Finding]:
+    """What Vitis HLS would refuse or build badly in the C++ of a project, in order of place.
+
+    `top` is the name of its top function; `firmware/<top>.cpp` and what it includes are read, as
+    they are for synthesis.
+    """
+    program = read_program(project / "firmware", top)
+    findings = {
+        Finding(path.relative_to(project).as_posix(), node.start_point[0] + 1, rule, what)
+        for rule, check in CHECKS.items()
+        for path, node, what in check(program)
+    }
+    return sorted(findings)
