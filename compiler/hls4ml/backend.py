@@ -1,22 +1,17 @@
 """calocc as a backend of hls4ml: `convert_from_keras_model(model, backend="calocc")`.
 
 hls4ml finds `register` through the entry point group `hls4ml.backends` and calls it while it is
-itself imported, so this module imports nothing of the compiler before it is needed.
+itself imported. So nothing of hls4ml is imported here before that, nor of the compiler before it
+is needed.
 """
-# hls4ml has no type annotations.
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUntypedBaseClass=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import yaml
-from hls4ml.backends.backend import get_backend
-from hls4ml.backends.fpga.fpga_backend import FPGABackend
-from hls4ml.model.flow import register_flow
-from hls4ml.writer.writers import Writer
 
 NAME = "calocc"
 OPTIONS = (
@@ -26,22 +21,23 @@ OPTIONS = (
 """Options of `calocc.compile` that the converters of hls4ml hand on."""
 
 
-class CaloccWriter(Writer):
-    """Writes nothing itself: a project of calocc is written as a whole."""
+class CaloccMethods:
+    """What the backend adds to hls4ml's `FPGABackend`.
 
-
-class CaloccBackend(FPGABackend):
-    """Compiles the graph that hls4ml's own passes have left, with all of its types inferred."""
+    It compiles the graph that hls4ml's own passes have left, with all of its types inferred;
+    nothing of hls4ml's code generation is used.
+    """
 
     def __init__(self) -> None:
-        super().__init__(NAME)
-        init = register_flow(
-            "init_layers", self._get_layer_initializers, requires=["optimize"], backend=NAME
-        )
-        self._default_flow = register_flow("ip", None, requires=["optimize", init], backend=NAME)
+        base: Any = super()
+        base.__init__(NAME)
+        flow = import_module("hls4ml.model.flow").register_flow
+        initializers = base._get_layer_initializers
+        init = flow("init_layers", initializers, requires=["optimize"], backend=NAME)
+        self._default_flow = str(flow("ip", None, requires=["optimize", init], backend=NAME))
 
     def get_default_flow(self) -> str:
-        """hls4ml's parsing, optimisation and inference of types; nothing of its code generation."""
+        """The passes that a converter applies."""
         return self._default_flow
 
     def create_initial_config(
@@ -72,12 +68,13 @@ class CaloccBackend(FPGABackend):
 
     def build(self, model: Any, **options: Any) -> Any:
         """Synthesise the project, as hls4ml's backend Vitis does with the same options."""
-        return get_backend("Vitis").build(model, **options)
+        return import_module("hls4ml.backends").get_backend("Vitis").build(model, **options)
 
 
 def register(
     register_backend: Callable[[str, type], None], register_writer: Callable[[str, type], None]
 ) -> None:
-    """Make the backend known to hls4ml."""
-    register_writer(NAME, CaloccWriter)
-    register_backend(NAME, CaloccBackend)
+    """Make the backend known to hls4ml; its writer has nothing to do."""
+    base = import_module("hls4ml.backends.fpga.fpga_backend").FPGABackend
+    register_writer(NAME, import_module("hls4ml.writer.writers").Writer)
+    register_backend(NAME, type("CaloccBackend", (CaloccMethods, base), {}))
