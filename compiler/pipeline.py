@@ -37,8 +37,8 @@ def to_fixed(max_error: float | None = None, exact_argmax: bool = False) -> str:
 SIMPLIFY = {
     0: "",
     1: "canonicalize,cse,narrow-widths",
-    2: "canonicalize,cse,narrow-widths,thresholds",
-    3: "canonicalize,cse,narrow-widths,thresholds",
+    2: "canonicalize,cse,exact-algebra,narrow-widths,thresholds",
+    3: "canonicalize,cse,exact-algebra,narrow-widths,thresholds",
 }
 """Fewer and narrower operations on tensors."""
 

@@ -51,6 +51,7 @@ def load_pass(name: str) -> type[ModulePass]:
 PASSES = (
     "balance",
     "check-dataflow",
+    "exact-algebra",
     "factor-scales",
     "fold-batch-norm",
     "fuse",

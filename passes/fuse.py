@@ -20,7 +20,11 @@ from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
 from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.interpolate import InterpolateOp
 from calocc.dialects.dataflow.process import most_lanes
+from calocc.dialects.dataflow.tap_sum import TapSumOp
 from calocc.dialects.fixed.ops import YieldOp
+
+PRODUCERS = MatvecOp | DepthwiseOp | InterpolateOp | TapSumOp | ReduceOp | MapOp
+"""What ends in an epilogue."""
 
 
 class AbsorbMap(RewritePattern):
@@ -32,7 +36,7 @@ class AbsorbMap(RewritePattern):
         if len(op.args) != 1:
             return
         producer = op.args[0].owner
-        if not isinstance(producer, MatvecOp | DepthwiseOp | InterpolateOp | ReduceOp | MapOp):
+        if not isinstance(producer, PRODUCERS):
             return
         if isinstance(producer, DepthwiseOp) and producer.multiplier > most_lanes(op.result.type):
             return

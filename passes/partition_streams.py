@@ -27,10 +27,11 @@ from calocc.passes.partitioning import (
     layer_norm,
     layers,
     recurrent,
+    tap_sum,
 )
 from calocc.passes.partitioning.partition import Partition
 
-BUILT_IN = (elementwise, embedding, interpolate, layer_norm, layers, recurrent)
+BUILT_IN = (elementwise, embedding, interpolate, layer_norm, layers, recurrent, tap_sum)
 """Modules whose import fills the registry of rules."""
 
 

@@ -13,9 +13,10 @@ from calocc.codegen.vitis.emitters import (
     recurrent,
     routing,
     softmax,
+    tap_sum,
 )
 
-BUILT_IN = (compute, embedding, interpolate, layer_norm, recurrent, routing, softmax)
+BUILT_IN = (compute, embedding, interpolate, layer_norm, recurrent, routing, softmax, tap_sum)
 """Modules whose import fills the registry of emitters."""
 
 

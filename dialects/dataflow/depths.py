@@ -64,6 +64,11 @@ def interpolation() -> int:
     return STREAM + MEMORY + 2 * (MULTIPLY + 1) + EPILOGUE
 
 
+def tap_sum(taps: int) -> int:
+    """A line buffer, an adder tree over the taps (a level per cycle), the epilogue."""
+    return line_buffer() + (taps - 1).bit_length() + EPILOGUE
+
+
 def softmax() -> int:
     """Maximum, table, sum and the division by it, in the last of the three passes."""
     return STREAM + TABLE + DIVIDE

@@ -23,6 +23,7 @@ from calocc.dialects.dataflow.routing import (
 )
 from calocc.dialects.dataflow.slice import SliceOp
 from calocc.dialects.dataflow.stream import StreamType
+from calocc.dialects.dataflow.tap_sum import TapSumOp
 
 DATAFLOW = Dialect(
     "dataflow",
@@ -46,6 +47,7 @@ DATAFLOW = Dialect(
         ReverseOp,
         SliceOp,
         SoftmaxOp,
+        TapSumOp,
         UpsampleOp,
         WindowOp,
     ],

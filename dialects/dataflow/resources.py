@@ -207,6 +207,19 @@ def interpolate(
     return products.scaled(lanes) + kept + logic(CONTROL_LUTS)
 
 
+def tap_sum(
+    lanes: int, taps: int, span: int, beats: int, data_width: int, acc_width: int
+) -> Resources:
+    """`span` pixels of `beats` are kept; each tap of a lane is one of them or nothing, and added.
+
+    A LUT is a 4:1 multiplexer of one bit, so n:1 takes about n / 3 of them.
+    """
+    width = lanes * taps * data_width
+    choices = logic(width * ceil_div(span, 3))
+    adders = logic(lanes * (taps - 1) * acc_width)
+    return ring(beats, width).scaled(span) + choices + adders + logic(CONTROL_LUTS)
+
+
 def softmax(table_size: int, entry_width: int, out_width: int) -> Resources:
     """The table of exponentials and a pipelined divider of one quotient bit per stage."""
     divider = logic(out_width * (entry_width + out_width))

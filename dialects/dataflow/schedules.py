@@ -16,6 +16,7 @@ from calocc.dialects.dataflow import depths
 from calocc.dialects.dataflow.layout import Layout, ceil_div, least_parts
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.qnn.stretch import Stretch
+from calocc.dialects.qnn.taps import Taps
 from calocc.dialects.qnn.windows import reach
 
 Ints = NDArray[np.int64]
@@ -349,6 +350,20 @@ def interpolate(rows: Stretch, columns: Stretch, beats: int, depth: int | None =
         (_arange(trips),),
         trips,
         depths.interpolation() if depth is None else depth,
+    )
+
+
+def tap_sum(taps: Taps, outer: int, beats: int, depth: int | None = None) -> Schedule:
+    """Sums of taps along an axis that is passed `outer` times, `beats` at each place: for step of
+    `taps`, for beat: take a pixel, give an output."""
+    comes, leaves, steps = taps.steps
+    starts = _arange(outer, step=steps)
+    reads, writes = (np.add.outer(starts, at).ravel() * beats for at in (comes, leaves))
+    return Schedule(
+        (_runs(reads, beats),),
+        (_runs(writes, beats),),
+        outer * steps * beats,
+        depths.tap_sum(taps.count) if depth is None else depth,
     )
 
 

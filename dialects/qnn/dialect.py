@@ -33,6 +33,7 @@ from calocc.dialects.qnn.reverse import ReverseOp
 from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.softmax import SoftmaxOp
 from calocc.dialects.qnn.step import LookupOp, ThresholdOp
+from calocc.dialects.qnn.tap_sum import TapSumOp
 
 QNN = Dialect(
     "qnn",
@@ -66,6 +67,7 @@ QNN = Dialect(
         SliceOp,
         SoftmaxOp,
         SubtractOp,
+        TapSumOp,
         ThresholdOp,
         TransposeOp,
         UpsampleOp,

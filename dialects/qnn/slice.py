@@ -32,9 +32,14 @@ class SliceOp(HasCanonicalizationPatternsInterface, MovementOp):
     @classmethod
     def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
         """Slices of what others compute, row by row or pixel by pixel."""
-        from calocc.dialects.qnn.early_slice import SliceElements, SliceReshape, SliceWindows
+        from calocc.dialects.qnn import early_slice as early
 
-        return SliceElements(), SliceReshape(), SliceWindows()
+        return (
+            early.SliceElements(),
+            early.SliceReshape(),
+            early.SliceTapSum(),
+            early.SliceWindows(),
+        )
 
     def __init__(self, x: Value, axis: int, start: int, stop: int, layer: str = ""):
         shape = sliced(shape_of(x), axis, start, stop)

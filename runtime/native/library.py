@@ -108,6 +108,16 @@ class Elements(ctypes.Structure):
     _fields_ = (("sink", Sink),)
 
 
+class TapSum(ctypes.Structure):
+    """Sums of taps of repeated pixels."""
+
+    _fields_ = (
+        *fields(c_int32, "value kind taps shift"),
+        ("sink", Sink),
+        ("first", c_void_p),
+    )
+
+
 class Axis(ctypes.Structure):
     """An axis along which elements are moved."""
 

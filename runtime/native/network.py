@@ -20,17 +20,18 @@ from calocc.runtime.native.library import (
     Products,
     Reduction,
     Step,
+    TapSum,
     Value,
     library,
 )
 
 Array = NDArray[np.int64]
-Body = Products | Reduction | Elements | Move
+Body = Products | Reduction | Elements | TapSum | Move
 
 KINDS = (np.uint8, np.int16, np.int32, np.int64)
 """The types of stored elements in the order of `Kind` in `integers.h`."""
 U8, I16, I32, I64 = range(len(KINDS))
-BODIES = (Products, Reduction, Elements, Move)
+BODIES = (Products, Reduction, Elements, TapSum, Move)
 ALIGNMENT = 64
 BEYOND = 3
 """Bytes behind a value that products may read; they are multiplied by 0."""

@@ -15,6 +15,7 @@ from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.process import DataflowOp
 from calocc.dialects.dataflow.routing import WindowOp
 from calocc.dialects.dataflow.stream import stream_of
+from calocc.dialects.dataflow.tap_sum import TapSumOp
 from calocc.dialects.qnn.pool import Pooling
 from calocc.runtime.native.library import (
     GROUP,
@@ -24,6 +25,7 @@ from calocc.runtime.native.library import (
     Reduction,
     Sink,
     Stream,
+    TapSum,
     Windows,
     library,
 )
@@ -178,6 +180,21 @@ def _reduction(
     a.add(Reduction(x, sink, place, combination, multiplier, shift), [image, *reads], sink.value)
 
 
+def _tap_sum(a: Assembly, unit: Unit) -> None:
+    op = unit.op
+    assert isinstance(op, TapSumOp)
+    x, axis, taps = a.number(origin(op.x)), op.along, op.geometry
+    steps = strides(stream_of(op.x).shape)
+    first = np.where(taps.inside, taps.pixels * steps[axis] + np.arange(taps.count), -1)
+    other = np.arange(op.result.type.shape[1 - axis])[:, None, None] * steps[1 - axis]
+    places = np.where(first < 0, -1, other + first)
+    places = places if axis == 1 else places.swapaxes(0, 1)
+    sink, reads = _sink(a, unit, unit.program(), 1)
+    shift = op.accumulator.frac - stream_of(op.x).format.frac
+    body = TapSum(x, a.kind(x), taps.count, shift, sink, a.address(np.ascontiguousarray(places)))
+    a.add(body, [x, *reads], sink.value)
+
+
 def _map(a: Assembly, unit: Unit) -> None:
     sink, reads = _sink(a, unit, unit.program(), 0)
     a.add(Elements(sink), reads, sink.value)
@@ -203,6 +220,7 @@ BUILDERS: Mapping[type[DataflowOp], Callable[[Assembly, Unit], None]] = {
     MatvecOp: _products,
     ReduceOp: _reduce,
     DepthwiseOp: _depthwise,
+    TapSumOp: _tap_sum,
     MapOp: _map,
     WindowOp: _window,
     **MOVERS,

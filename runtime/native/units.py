@@ -13,10 +13,11 @@ from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.process import DataflowOp
 from calocc.dialects.dataflow.routing import ForkOp, LanesOp, ReshapeOp, UpsampleOp, WindowOp
 from calocc.dialects.dataflow.stream import stream_of
+from calocc.dialects.dataflow.tap_sum import TapSumOp
 from calocc.dialects.qnn.windows import Window
 from calocc.runtime.native.program import CompiledEpilogue, Link, compile_chain
 
-Computing = MatvecOp | DepthwiseOp | ReduceOp | MapOp
+Computing = MatvecOp | DepthwiseOp | ReduceOp | TapSumOp | MapOp
 Windowed = MatvecOp | DepthwiseOp | ReduceOp
 ALIASES = (ReshapeOp, LanesOp, ForkOp)
 """Processes whose results are their operand under another name."""
@@ -83,6 +84,8 @@ class Unit:
             return {origin(o) for o in self.op.operands}
         channels = stream_of(self.result).shape[-1]
         streams = {seen(o, channels)[0] for o in self.operands}
+        if isinstance(self.op, TapSumOp):
+            return {*streams, origin(self.op.x)}
         return streams if isinstance(self.op, MapOp) else {*streams, View.of(self.op).x}
 
     def program(self, wide: bool = False) -> CompiledEpilogue:

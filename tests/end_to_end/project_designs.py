@@ -40,6 +40,8 @@ from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.softmax import SoftmaxOp
 from calocc.dialects.qnn.step import LookupOp, ThresholdOp
+from calocc.dialects.qnn.tap_sum import TapSumOp, summed_shape
+from calocc.dialects.qnn.taps import Taps
 from calocc.dialects.qnn.windows import Padding, Window
 
 
@@ -85,6 +87,19 @@ class FixedNetwork:
         sums = self.add(ConvOp(x, kernel, window, layer=layer))
         return self.add(AddOp((sums, self.constant((channels,), "fixed<5,2>")), layer=layer))
 
+    def repeated(
+        self, x: SSAValue, factors: tuple[int, int], channels: int, layer: str
+    ) -> SSAValue:
+        """Append products of each pixel with 3 x 3 taps, and their sums over repeated pixels."""
+        kernel = self.constant((1, 1, shape_of(x)[-1], 9 * channels), "fixed<3,1>")
+        x = self.add(ConvOp(x, kernel, Window(1, 1), layer=layer))
+        for axis, factor in enumerate(factors):
+            size = shape_of(x)[axis]
+            taps = Taps(size, size, 3, factor, 1, 1, -1)
+            result = fixed_tensor(summed_shape(shape_of(x), axis, taps), format_of(x))
+            x = self.add(TapSumOp(x, axis, taps, result, layer))
+        return x
+
     def design(
         self, name: str, results: Sequence[SSAValue], opt_level: int = 2, interval: int = 100
     ) -> Design:
@@ -127,6 +142,7 @@ def _other(net: FixedNetwork, x: SSAValue) -> SSAValue:
     y_format = Format.parse("fixed<6,3>")
     y = net.add(UpsampleOp(x, (2, 1), "upsample"))
     y = net.add(TransposeOp(y, (1, 0, 2), "transpose"))
+    y = net.repeated(y, (2, 3), 2, "repeated")
     scale, offset = net.constant((2,), "fixed<3,1>"), net.constant((2,), "fixed<6,2>")
     y = net.cast(net.add(AffineOp((y, scale, offset), layer="affine")), "fixed<6,3>", "cast")
     y = net.add(MaximumOp((y, net.constant((), "fixed<3,1>")), layer="maximum"))

@@ -170,7 +170,8 @@ def test_jets_softmax_recipe_is_within_its_bound() -> None:
 def test_passes_in_any_order_keep_every_bit(example: Example, seed: int) -> None:
     """Passes on layers and then passes on processes, each any number of times."""
     draw = random.Random(f"{example.name} {seed}")
-    layers = draw.choices(["canonicalize", "cse", "dce", "narrow-widths", "thresholds"], k=6)
+    some = ["canonicalize", "cse", "dce", "exact-algebra", "narrow-widths", "thresholds"]
+    layers = draw.choices(some, k=6)
     processes = draw.choices(["canonicalize", "cse", "dce", "fuse", "balance{interval=20000}"], k=5)
     module = stage_of(example, 0, "fixed").clone()
     order = ",".join([*layers, "partition-streams", *processes, "size-fifos", "check-dataflow"])

@@ -135,7 +135,7 @@ def test_every_kind_of_process_is_there() -> None:
     assert kinds == {
         f"dataflow.{kind}"
         for kind in "buffer concat depthwise embedding fork lanes layer_norm map matvec pad reduce "
-        "reshape slice softmax upsample window".split()
+        "reshape slice softmax tap_sum upsample window".split()
     }
 
 

@@ -557,6 +557,75 @@ def draw_interpolate(rng: random.Random) -> Case:
     )
 
 
+def draw_tap_sum(rng: random.Random) -> Case:
+    """`tap_sum` along rows or columns, with places outside the image on either side."""
+    outer, length, inner, channels = (rng.randint(1, n) for n in (2, 5, rng.choice([1, 4]), 4))
+    count, factor, stride = rng.randint(1, 5), rng.randint(1, 5), rng.randint(1, 4)
+    dilation, outputs, start = rng.randint(1, 3), rng.randint(1, 9), rng.randint(-6, 4)
+    lanes, element = rng.choice(divisors(channels)), draw_format(rng)
+    accum = Format(True, 20, 20 - element.frac)
+    epilogue = Epilogue.draw(rng, accum)
+    taps = [
+        [(o * stride + k * dilation + start) // factor for k in range(count)]
+        for o in range(outputs)
+    ]
+    trips, span = tap_steps(taps, length)
+    sizes = constants(
+        "sizes",
+        n_outer=outer,
+        length=length,
+        n_out=outputs,
+        inner=inner,
+        n_chan=channels,
+        n_taps=count,
+        factor=factor,
+        stride=stride,
+        dilation=dilation,
+        first_copy=start % factor,
+        span=span,
+        steps=trips,
+    )
+    definitions = (
+        f"{sizes}\n{epilogue.definition}\n"
+        "struct config : sizes {\n"
+        f"    static const int first_pixel = {start // factor};\n"
+        f"    typedef ap_{accum} accum_t;\n"
+        "    typedef case_epilogue epilogue;\n"
+        "};"
+    ).replace("struct epilogue", "struct case_epilogue")
+
+    def model(event: Sequence[Ints]) -> list[Ints]:
+        x = event[0].reshape(outer, length, inner, channels, count)
+        sums = np.zeros((outer, outputs, inner, channels), np.int64)
+        for o, pixels in enumerate(taps):
+            for k, pixel in enumerate(pixels):
+                if 0 <= pixel < length:
+                    sums[:, o] += x[:, pixel, ..., k]
+        return flat(epilogue.model(sums))
+
+    size = outer * inner * channels
+    return Case(
+        "tap_sum",
+        (Port(element, lanes * count, size * length * count),),
+        (Port(epilogue.result, lanes, size * outputs),),
+        definitions,
+        "nnet::tap_sum<in0_T, out0_T, config>(in0, out0);",
+        size * trips // lanes,
+        model,
+    )
+
+
+def tap_steps(taps: Sequence[Sequence[int]], length: int) -> tuple[int, int]:
+    """Steps for a row, taken one by one, and the most pixels that are looked back over."""
+    steps, come, span = 0, 0, 1
+    for pixels in taps:
+        wanted = min(pixels[-1] + 1, length)
+        steps += max(wanted - come, 1)
+        come = max(wanted, come)
+        span = max([span, *(come - p for p in pixels if 0 <= p < length)])
+    return steps + length - come, span
+
+
 def interpolated(image: Ints, axis: int, factor: int) -> Ints:
     """Pixel k lies at (2 k + 1 - factor) / (2 factor) of the image; times the denominator."""
     last = image.shape[axis] - 1
@@ -737,6 +806,7 @@ DRAWS: dict[str, Callable[[random.Random], Case]] = {
     "slice": draw_slice,
     "upsample": draw_upsample,
     "interpolate": draw_interpolate,
+    "tap_sum": draw_tap_sum,
     "buffer": draw_buffer,
     "softmax": draw_softmax,
     "embedding": draw_embedding,

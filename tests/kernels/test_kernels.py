@@ -18,7 +18,7 @@ _DRAWS = {**DRAWS, **RECURRENT}
 _EVENTS = 5
 _CASES = {
     **{"window": 40, "buffer": 30, "matvec": 10, "reduce": 10, "map": 10, "softmax": 10},
-    "layer_norm": 8,
+    **{"layer_norm": 8, "tap_sum": 24},
 }
 
 

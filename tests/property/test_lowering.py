@@ -76,7 +76,7 @@ def exact(module: ModuleOp) -> bool:
 def check_integer_passes(module: ModuleOp, mantissas: list[Ints], interval: int) -> None:
     """From fixed-point layers to balanced processes, nothing changes a bit."""
     expected = execute(module, mantissas)
-    layers = ["canonicalize", "cse", "narrow-widths", "thresholds"]
+    layers = ["canonicalize", "cse", "exact-algebra", "narrow-widths", "thresholds"]
     for step in [
         *layers,
         "partition-streams",
@@ -156,7 +156,7 @@ def test_padding_never_wins_a_maximum() -> None:
     np.testing.assert_array_equal(y, np.full((1, 2, 2, 1), -1.25))
 
 
-LAYER_PASSES = ("canonicalize", "cse", "dce", "narrow-widths", "thresholds")
+LAYER_PASSES = ("canonicalize", "cse", "dce", "exact-algebra", "narrow-widths", "thresholds")
 PROCESS_PASSES = (
     "canonicalize",
     "cse",

@@ -30,11 +30,14 @@ from calocc.dialects.dataflow.routing import (
 )
 from calocc.dialects.dataflow.slice import SliceOp
 from calocc.dialects.dataflow.stream import StreamType, stream_of
+from calocc.dialects.dataflow.tap_sum import TapSumOp
 from calocc.dialects.fixed import ops
 from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.types import FixedType
 from calocc.dialects.qnn.pool import Pooling
+from calocc.dialects.qnn.tap_sum import summed_shape
+from calocc.dialects.qnn.taps import Taps
 from calocc.dialects.qnn.windows import Padding, Window
 from calocc.runtime.emulator import execute
 from calocc.runtime.native import library as libraries
@@ -287,6 +290,42 @@ def test_weighted_sums_per_channel(
     result = StreamType.of((*stream_of(x).shape[:2], image[2] * multiplier), target, multiplier)
     epilogue = cast_to(accumulator, target, Rounding.TRN)
     y = net.add(DepthwiseOp(x, BlobAttr.of(weights), format, epilogue, result))
+    check(net.module(y), seed, events, threads)
+
+
+@settings(max_examples=60)
+@given(
+    image=images(4),
+    source=st.sampled_from(ELEMENTS),
+    numbers=st.tuples(*(st.integers(1, 4) for _ in range(4))),
+    start=st.integers(-5, 5),
+    outputs=st.integers(1, 9),
+    axis=st.integers(0, 1),
+    target=st.sampled_from(ELEMENTS),
+    seed=SEEDS,
+    events=EVENTS,
+    threads=THREADS,
+)
+def test_sums_of_taps(
+    image: Image,
+    source: Format,
+    numbers: tuple[int, int, int, int],
+    start: int,
+    outputs: int,
+    axis: int,
+    target: Format,
+    seed: int,
+    events: int,
+    threads: int,
+) -> None:
+    taps = Taps(image[axis], outputs, *numbers, start)
+    shape = (*image[:2], image[2] * taps.count)
+    net = Network(StreamType.of(shape, source, taps.count))
+    largest = max(-source.min_mantissa, source.max_mantissa)
+    accumulator = holding(largest * taps.count << 1, source.frac + 1)
+    result = StreamType.of(summed_shape(shape, axis, taps), target)
+    epilogue = cast_to(accumulator, target, Rounding.RND)
+    y = net.add(TapSumOp(net.block.args[0], axis, taps, epilogue, result))
     check(net.module(y), seed, events, threads)
 
 

@@ -178,6 +178,18 @@ def test_interpolation_adds_up() -> None:
     assert two_rows == one_row + resources.memory(5000, 16)
 
 
+def test_sums_of_taps_add_up() -> None:
+    """Two sums of three taps in a beat of 6 x 8 bits, of which four pixels are kept."""
+    each = resources.logic(6 * 8 * 2) + resources.logic(2 * 2 * 11)
+    control = resources.logic(resources.CONTROL_LUTS)
+    few, many = (
+        resources.tap_sum(2, 3, span=4, beats=beats, data_width=8, acc_width=11)
+        for beats in (2, 5000)
+    )
+    assert few == each + Resources(ff=4 * 2 * 48) + control
+    assert many == each + resources.memory(5000, 48).scaled(4) + control
+
+
 def test_inputs_are_kept_for_later_output_folds() -> None:
     """Ten words of 4 x 14 bits, read again in each of ten output folds, are a memory in LUTs."""
     once, again = (resources.matvec(2, 4, 100, words, 6, 14, 24) for words in (100, 10))

@@ -17,6 +17,7 @@ from calocc.dialects.dataflow.gearbox import Gearbox
 from calocc.dialects.dataflow.layout import SINGLE, Layout
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.qnn.stretch import Stretch
+from calocc.dialects.qnn.taps import Taps
 from calocc.dialects.qnn.windows import reach
 
 few = st.integers(1, 4)
@@ -354,6 +355,38 @@ def test_interpolate(height: int, width: int, beats: int, down: int, across: int
         loop.end()
     axes = Stretch(height, down), Stretch(width, across)
     assert_runs_as(schedules.interpolate(*axes, beats), loop)
+
+
+@given(few, few, few, few, few, few, st.integers(-5, 5), few)
+def test_tap_sum(
+    outer: int,
+    length: int,
+    outputs: int,
+    count: int,
+    factor: int,
+    stride: int,
+    start: int,
+    beats: int,
+) -> None:
+    """An output leaves with the pixel under its last tap; what nobody reads comes at the end."""
+    loop = Recorder.of(1, 1)
+    for _ in range(outer):
+        come = 0
+        for o in range(outputs):
+            wanted = min((o * stride + count - 1 + start) // factor + 1, length)
+            for pixel in range(come, max(wanted, come + 1)):
+                for _ in range(beats):
+                    if pixel < wanted:
+                        loop.read()
+                    if pixel + 1 >= wanted:
+                        loop.write()
+                    loop.end()
+            come = max(come, wanted)
+        for _ in range((length - come) * beats):
+            loop.read()
+            loop.end()
+    taps = Taps(length, outputs, count, factor, stride, 1, start)
+    assert_runs_as(schedules.tap_sum(taps, outer, beats), loop)
 
 
 def indices(*shape: int) -> Iterator[tuple[int, ...]]:

@@ -159,6 +159,24 @@ template <unsigned N, unsigned SIZE> struct parts_of {
     static const unsigned value = (N + SIZE - 1) / SIZE;
 };
 
+// Puts x in the place of an element, which is returned.
+template <class T> T exchange(T &place, const T &x) {
+    #pragma HLS INLINE
+    const T old = place;
+    place = x;
+    return old;
+}
+
+// Shift registers: puts x at the end and returns the first.
+template <class T, unsigned N> T shift(T (&registers)[N], const T &x) {
+    #pragma HLS INLINE
+    const T oldest = registers[0];
+    for (unsigned n = 0; n + 1 < N; n++)
+        registers[n] = registers[n + 1];
+    registers[N - 1] = x;
+    return oldest;
+}
+
 // Compile-time maximum.
 template <unsigned A, unsigned B> struct max_of {
     static const unsigned value = A > B ? A : B;

@@ -5,24 +5,6 @@
 
 namespace nnet {
 
-// Puts x in the place of an element, which is returned.
-template <class T> T exchange(T &place, const T &x) {
-    #pragma HLS INLINE
-    const T old = place;
-    place = x;
-    return old;
-}
-
-// Shift registers: puts x at the end and returns the first.
-template <class T, unsigned N> T shift(T (&registers)[N], const T &x) {
-    #pragma HLS INLINE
-    const T oldest = registers[0];
-    for (unsigned n = 0; n + 1 < N; n++)
-        registers[n] = registers[n + 1];
-    registers[N - 1] = x;
-    return oldest;
-}
-
 // Sliding windows of an image (line buffer).
 //
 // in:  (in_height, in_width, n_chan), L lanes of each of P = in_pixels pixels

@@ -11,10 +11,11 @@
 #include "moves.h"
 #include "products.h"
 #include "reductions.h"
+#include "taps.h"
 
 namespace {
 
-enum StepKind : i32 { PRODUCTS, REDUCTION, ELEMENTS, MOVE };
+enum StepKind : i32 { PRODUCTS, REDUCTION, ELEMENTS, TAP_SUM, MOVE };
 
 struct Step {
     i64 kind;
@@ -26,6 +27,7 @@ template <class F> auto with_body(const Step &step, F f) {
     case PRODUCTS: return f(*static_cast<const Products *>(step.body));
     case REDUCTION: return f(*static_cast<const Reduction *>(step.body));
     case ELEMENTS: return f(*static_cast<const Elements *>(step.body));
+    case TAP_SUM: return f(*static_cast<const TapSum *>(step.body));
     default: return f(*static_cast<const Move *>(step.body));
     }
 }

@@ -4,10 +4,10 @@
 // the image, and no padding above.
 
 // CHECK:      func.func @rows
-// CHECK-NEXT:   %s = qnn.slice %x {axis = 0 : i64, start = 1 : i64, stop = 4 : i64, layer = "crop"} : (tensor<4x4x1x!fixed.num<s4, 2>>) -> tensor<3x4x1x!fixed.num<s4, 2>>
-// CHECK-NEXT:   %s_1 = qnn.pool %s {kind = #qnn<pooling sum>, size = array<i64: 3, 3>, strides = array<i64: 1, 1>, padding = array<i64: 0, 1, 1, 1>} : (tensor<3x4x1x!fixed.num<s4, 2>>) -> tensor<2x4x1x!fixed.num<s8, 6>>
-// CHECK-NEXT:   %s_2 = qnn.relu %s_1 : (tensor<2x4x1x!fixed.num<s8, 6>>) -> tensor<2x4x1x!fixed.num<u7, 6>>
-// CHECK-NEXT:   func.return %s_2
+// CHECK-NEXT:   %p = qnn.slice %x {axis = 0 : i64, start = 1 : i64, stop = 4 : i64, layer = "crop"} : (tensor<4x4x1x!fixed.num<s4, 2>>) -> tensor<3x4x1x!fixed.num<s4, 2>>
+// CHECK-NEXT:   %p_1 = qnn.pool %p {kind = #qnn<pooling sum>, size = array<i64: 3, 3>, strides = array<i64: 1, 1>, padding = array<i64: 0, 1, 1, 1>} : (tensor<3x4x1x!fixed.num<s4, 2>>) -> tensor<2x4x1x!fixed.num<s8, 6>>
+// CHECK-NEXT:   %r = qnn.relu %p_1 : (tensor<2x4x1x!fixed.num<s8, 6>>) -> tensor<2x4x1x!fixed.num<u7, 6>>
+// CHECK-NEXT:   func.return %r
 
 func.func @rows(%x: tensor<4x4x1x!fixed.num<s4, 2>>) -> tensor<2x4x1x!fixed.num<u7, 6>> {
   %p = qnn.pool %x {kind = #qnn<pooling sum>, size = array<i64: 3, 3>, strides = array<i64: 1, 1>, padding = array<i64: 1, 1, 1, 1>} : (tensor<4x4x1x!fixed.num<s4, 2>>) -> tensor<4x4x1x!fixed.num<s8, 6>>
@@ -19,9 +19,9 @@ func.func @rows(%x: tensor<4x4x1x!fixed.num<s4, 2>>) -> tensor<2x4x1x!fixed.num<
 // A sequence is an image of one row: its steps are columns there.
 
 // CHECK:      func.func @steps
-// CHECK-NEXT:   %s = qnn.slice %x {axis = 1 : i64, start = 0 : i64, stop = 3 : i64, layer = "qnn.slice"}
-// CHECK-NEXT:   %s_1 = qnn.reshape %s : (tensor<1x3x2x!fixed.num<s4, 2>>) -> tensor<3x2x!fixed.num<s4, 2>>
-// CHECK-NEXT:   func.return %s_1
+// CHECK-NEXT:   %r = qnn.slice %x {axis = 1 : i64, start = 0 : i64, stop = 3 : i64, layer = "qnn.slice"}
+// CHECK-NEXT:   %r_1 = qnn.reshape %r : (tensor<1x3x2x!fixed.num<s4, 2>>) -> tensor<3x2x!fixed.num<s4, 2>>
+// CHECK-NEXT:   func.return %r_1
 
 func.func @steps(%x: tensor<1x5x2x!fixed.num<s4, 2>>) -> tensor<3x2x!fixed.num<s4, 2>> {
   %r = qnn.reshape %x : (tensor<1x5x2x!fixed.num<s4, 2>>) -> tensor<5x2x!fixed.num<s4, 2>>

@@ -1,0 +1,1 @@
+"""What `exact-algebra` is made of."""

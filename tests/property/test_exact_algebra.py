@@ -1,0 +1,214 @@
+"""The rewrites of `exact-algebra`: the same bits from less work, and what is left as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qnn_networks import Network, as_mantissas, run_passes
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
+
+from calocc.compiler.ports import main_function
+from calocc.dialects.qnn.conv import ConvolutionOp, ConvOp
+from calocc.dialects.qnn.depthwise import DepthwiseOp
+from calocc.dialects.qnn.elementwise import AddOp, ReluOp
+from calocc.dialects.qnn.movement import UpsampleOp
+from calocc.dialects.qnn.op import QnnOp, Shape, shape_of
+from calocc.dialects.qnn.pool import Pooling, PoolOp
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantizers import QuantizedBits
+from calocc.dialects.qnn.slice import SliceOp
+from calocc.dialects.qnn.tap_sum import TapSumOp
+from calocc.dialects.qnn.taps import Taps
+from calocc.dialects.qnn.windows import Padding, Window
+from calocc.runtime.emulator import execute
+
+BITS = QuantizedBits(5, 2, alpha=1.0)
+SEEDS = st.integers(0, 1000)
+SIZES = st.integers(1, 4)
+FEW = settings(max_examples=50, deadline=None)
+
+
+def image_network(shape: Shape) -> tuple[Network, SSAValue]:
+    """A network that begins with a quantized image."""
+    net = Network(shape)
+    return net, net.add(QuantizeOp.real(net.inputs[0], BITS))
+
+
+def kernel(net: Network, shape: Shape, seed: int) -> SSAValue:
+    """Quantized weights."""
+    values = np.random.default_rng(seed).normal(0, 1, shape)
+    return net.add(QuantizeOp.real(net.constant(values), BITS))
+
+
+def lowered(net: Network, *results: SSAValue) -> ModuleOp:
+    """The fixed-point module."""
+    return run_passes(net.module(*results), "lower-to-fixed,dce")
+
+
+def check_bits(module: ModuleOp, seed: int, passes: str = "exact-algebra") -> None:
+    """The passes keep every bit, down to balanced processes."""
+    x = np.random.default_rng(seed).normal(0, 3, (3, *shape_of(main_function(module).args[0])))
+    mantissas = as_mantissas(module, [x])
+    (expected,) = execute(module, mantissas)
+    for step in [passes, "narrow-widths", "partition-streams", "fuse", "balance{interval=40}"]:
+        run_passes(module, step)
+        (got,) = execute(module, mantissas)
+        np.testing.assert_array_equal(got, expected, err_msg=f"{step}\n{module}")
+
+
+def products(module: ModuleOp) -> int:
+    """Products of all convolutions."""
+    ops = [op for op in module.walk() if isinstance(op, ConvolutionOp)]
+    return sum(prod(shape_of(op.result)[:2]) * prod(shape_of(op.w)) for op in ops)
+
+
+@st.composite
+def windows(draw: st.DrawFn, image: Shape) -> Window:
+    """Any window that fits an image, with any padding, stride and dilation."""
+    size, strides = (draw(st.tuples(SIZES, SIZES)) for _ in range(2))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    pads = [draw(st.integers(0, 2)) for _ in range(4)]
+    for axis in (0, 1):
+        lacking = (size[axis] - 1) * dilation[axis] + 1 - image[axis]
+        pads[2 * axis] = max(pads[2 * axis], lacking)
+    return Window(*size, strides, Padding(*pads), dilation)
+
+
+@given(st.data(), SEEDS)
+@FEW
+def test_repeated_pixels_are_weighed_once(data: st.DataObject, seed: int) -> None:
+    net, x = image_network((data.draw(SIZES), data.draw(SIZES), 2))
+    x = net.add(UpsampleOp(x, (data.draw(SIZES), data.draw(st.integers(1, 6)))))
+    window = data.draw(windows(shape_of(x)))
+    kind, results = data.draw(st.sampled_from([(ConvOp, 3), (DepthwiseOp, 2)]))
+    w = kernel(net, (window.height, window.width, 2, results), seed)
+    module = lowered(net, net.add(QuantizeOp.real(net.add(kind(x, w, window)), BITS)))
+    before = products(module)
+    check_bits(module.clone(), seed)
+    run_passes(module, "exact-algebra")
+    assert products(module) <= before
+
+
+def test_five_columns_of_one_take_a_fifth_of_the_products() -> None:
+    """The first layer of DeepCalo."""
+    net, x = image_network((56, 11, 4))
+    x = net.add(UpsampleOp(x, (1, 5)))
+    w = kernel(net, (5, 5, 4, 16), 0)
+    module = lowered(net, net.add(ConvOp(x, w, Window.same(56, 55, (5, 5), (1, 1)))))
+    assert products(module) == 4_928_000
+    run_passes(module, "exact-algebra")
+    assert products(module) == 985_600
+    assert not any(isinstance(op, UpsampleOp) for op in module.walk())
+
+
+def test_strides_that_skip_copies_leave_nothing_to_save() -> None:
+    net, x = image_network((4, 4, 2))
+    x = net.add(UpsampleOp(x, (1, 2)))
+    w = kernel(net, (1, 1, 2, 8), 0)
+    module = lowered(net, net.add(ConvOp(x, w, Window(1, 1, (1, 4)))))
+    run_passes(module, "exact-algebra")
+    assert not any(isinstance(op, TapSumOp) for op in module.walk())
+
+
+def layered(data: st.DataObject, net: Network, x: SSAValue, seed: int) -> SSAValue:
+    """A convolution or a pooling, perhaps over repeated pixels, and elementwise layers."""
+    if data.draw(st.booleans()):
+        x = net.add(UpsampleOp(x, (data.draw(st.integers(1, 2)), data.draw(st.integers(1, 3)))))
+    window = data.draw(windows(shape_of(x)))
+    if data.draw(st.booleans()):
+        window = replace(window, dilation=(1, 1), padding=Padding())
+        window = replace(window, height=min(window.height, shape_of(x)[0]))
+        window = replace(window, width=min(window.width, shape_of(x)[1]))
+        return net.add(PoolOp(x, data.draw(st.sampled_from(Pooling)), window))
+    w = kernel(net, (window.height, window.width, 2, 2), seed)
+    return net.add(AddOp((net.add(ConvOp(x, w, window)), net.constant(np.arange(2.0)))))
+
+
+@given(st.data(), SEEDS)
+@FEW
+def test_what_no_window_reads_is_not_computed(data: st.DataObject, seed: int) -> None:
+    net, x = image_network((data.draw(st.integers(2, 7)), data.draw(st.integers(2, 7)), 2))
+    for k in range(3):
+        x = layered(data, net, x, seed + k)
+        x = net.add(QuantizeOp.real(x, BITS))
+    module = lowered(net, x)
+    before, slices = products(module), count(module, SliceOp)
+    check_bits(module.clone(), seed)
+    run_passes(module, "exact-algebra")
+    assert products(module) <= before
+    assert count(module, SliceOp) == slices
+
+
+def count(module: ModuleOp, kind: type[QnnOp]) -> int:
+    """How many layers of a kind there are."""
+    return sum(isinstance(op, kind) for op in module.walk())
+
+
+def pooled(net: Network, x: SSAValue, size: tuple[int, int]) -> SSAValue:
+    """Maxima over 2 x 2 pixels behind a rectifier, a same convolution in front."""
+    w = kernel(net, (3, 3, shape_of(x)[-1], 2), 0)
+    x = net.add(ConvOp(x, w, Window.same(*size, (3, 3), (1, 1))))
+    x = net.add(ReluOp((x,)))
+    return net.add(PoolOp(x, Pooling.MAX, Window(2, 2, (2, 2))))
+
+
+@pytest.mark.parametrize(("size", "computed"), [((6, 5), (6, 4)), ((7, 6), (6, 6))])
+def test_a_pooling_of_pairs_leaves_out_an_odd_row_or_column(
+    size: tuple[int, int], computed: tuple[int, int]
+) -> None:
+    net, x = image_network((*size, 2))
+    module = lowered(net, pooled(net, x, size))
+    run_passes(module, "exact-algebra")
+    (conv,) = (op for op in module.walk() if isinstance(op, ConvOp))
+    assert shape_of(conv.result) == (*computed, 2)
+    assert count(module, SliceOp) == 0
+
+
+def test_columns_that_others_read_are_computed() -> None:
+    net, x = image_network((6, 5, 2))
+    y = pooled(net, x, (6, 5))
+    pool = y.owner
+    assert isinstance(pool, PoolOp)
+    module = lowered(net, y, pool.x)
+    run_passes(module, "exact-algebra")
+    (conv,) = (op for op in module.walk() if isinstance(op, ConvOp))
+    assert shape_of(conv.result) == (6, 5, 2)
+
+
+@given(SIZES, st.integers(1, 9), SIZES, SIZES, SIZES, SIZES, st.integers(-6, 6))
+def test_taps_find_the_repeated_pixels(
+    length: int, outputs: int, count: int, factor: int, stride: int, dilation: int, start: int
+) -> None:
+    taps = Taps(length, outputs, count, factor, stride, dilation, start)
+    x = np.arange(1, 2 * length * count + 1).reshape(1, length, 2 * count)
+    copies = x.reshape(length, 2, count).repeat(factor, axis=0)
+    expected = np.zeros((1, outputs, 2), np.int64)
+    for o, k in np.ndindex(outputs, count):
+        place = o * stride + k * dilation + start
+        if 0 <= place < len(copies):
+            expected[0, o] += copies[place, :, k]
+    np.testing.assert_array_equal(taps.gather(x, 1), expected)
+
+
+@given(SIZES, st.integers(1, 9), SIZES, SIZES, SIZES, SIZES, st.integers(-6, 6))
+def test_steps_of_taps_are_causal_and_never_idle(
+    length: int, outputs: int, count: int, factor: int, stride: int, dilation: int, start: int
+) -> None:
+    """Every output leaves in the step that brings its last pixel, or in the first free one."""
+    taps = Taps(length, outputs, count, factor, stride, dilation, start)
+    comes, leaves, steps = taps.steps
+    assert len(comes) == length
+    assert len(leaves) == outputs
+    assert np.all(np.diff(comes) > 0)
+    assert np.all(np.diff(leaves) > 0)
+    assert set(comes.tolist()) | set(leaves.tolist()) == set(range(steps))
+    for o in range(outputs):
+        come = int(np.sum(comes <= leaves[o]))
+        pixels = taps.pixels[o][taps.inside[o]]
+        assert all(come - taps.span <= p < come for p in pixels)
