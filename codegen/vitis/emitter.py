@@ -76,6 +76,7 @@ class Call:
     """One process: a call of a kernel."""
 
     kernel: str
+    config: str
     template: str
     arguments: str
     comment: str
@@ -188,9 +189,10 @@ class Emitter:
         """A kernel call with all operands and results, then other arguments."""
         streams = [self.stream(v) for v in (*op.operands, *op.results)]
         names = types or tuple(s.type for s in streams)
-        template = ", ".join((*names, f"config{self.index}"))
+        config = f"config{self.index}"
+        template = ", ".join((*names, config))
         arguments = ", ".join((*(s.variable for s in streams), *others))
-        self.firmware.calls.append(Call(_kind(op), template, arguments, op.layer_name))
+        self.firmware.calls.append(Call(_kind(op), config, template, arguments, op.layer_name))
 
     def epilogue(self, op: ProcessOp, config: Struct, region: Region) -> None:
         """The epilogue of a process, as a type of its config."""

@@ -12,7 +12,8 @@ from xdsl.dialects.builtin import ModuleOp
 
 from calocc.compiler.compilation import Compilation, Options
 from calocc.compiler.design import Design
-from calocc.compiler.ports import Port
+from calocc.compiler.network import processes_of
+from calocc.compiler.ports import Port, main_function
 
 Reals = NDArray[np.float64]
 
@@ -53,6 +54,12 @@ ALL = (DEEPCALO, JETS, DIGITS)
 @cache
 def design_of(example: Example, level: int) -> Design:
     return Compilation(example.model, Options(level)).design()
+
+
+def scheduled_iterations(design: Design, events: int) -> list[int]:
+    """How often the loop of each process has to run for so many events."""
+    processes = processes_of(main_function(design.module))
+    return [events * op.schedule().trips for op in processes]
 
 
 @cache

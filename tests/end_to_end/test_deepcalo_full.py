@@ -13,12 +13,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from example_models import EXAMPLES, Reals, constant_events, drawn_events
+from example_models import (
+    EXAMPLES,
+    Reals,
+    constant_events,
+    drawn_events,
+    scheduled_iterations,
+)
 
 from calocc.compiler.compilation import Compilation, Options
 from calocc.compiler.data import to_mantissas, to_reals
 from calocc.compiler.design import Design
 from calocc.runtime.compare import Comparison, against_keras
+from calocc.runtime.csim import COUNT, build_csim
 from calocc.runtime.emulator import execute
 
 FOLDER = EXAMPLES / "deepcalo"
@@ -76,10 +83,13 @@ def test_every_level_gives_the_same_bits(level: int) -> None:
     np.testing.assert_array_equal(design_of(level).predict(events()), fixed_result())
 
 
-def test_the_generated_code_gives_the_same_bits() -> None:
+@pytest.mark.parametrize("level", [0, 2])
+def test_the_generated_code_gives_the_same_bits_in_the_same_iterations(level: int) -> None:
     picked = np.linspace(0, len(fixed_result()) - 1, CSIM_EVENTS).astype(int)
-    found = design_of(2).csim().predict({name: x[picked] for name, x in events().items()})
+    csim = build_csim(design_of(level), [COUNT])
+    found = csim.predict({name: x[picked] for name, x in events().items()})
     np.testing.assert_array_equal(found, fixed_result()[picked])
+    assert csim.iterations() == scheduled_iterations(design_of(level), CSIM_EVENTS)
 
 
 @pytest.mark.parametrize("name", ["image", "scalars", "tracks"])

@@ -18,7 +18,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from example_models import ALL, JETS, LEVELS, Example, Reals, design_of, events_of, stage_of
+from example_models import (
+    ALL,
+    JETS,
+    LEVELS,
+    Example,
+    Reals,
+    design_of,
+    events_of,
+    scheduled_iterations,
+    stage_of,
+)
 from xdsl.parser import Parser
 
 import calocc
@@ -28,6 +38,7 @@ from calocc.compiler.design import Design, Prediction
 from calocc.compiler.pipeline import Runner, new_context
 from calocc.compiler.text import module_text
 from calocc.passes.lowering.softmax import EXP_BITS, SOFTMAX_FRAC, SOFTMAX_OUT
+from calocc.runtime.csim import COUNT, build_csim
 from calocc.runtime.emulator import execute
 from calocc.runtime.layers import layer_values
 from calocc.runtime.native import plan as plans
@@ -38,12 +49,13 @@ FEW = 9
 EXAMPLE = pytest.mark.parametrize("example", ALL, ids=lambda example: example.name)
 LEVEL = pytest.mark.parametrize("level", LEVELS, ids="-O{}".format)
 
-Simulations = dict[tuple[Example, int], "Future[Prediction]"]
+Simulations = dict[tuple[Example, int], "Future[tuple[Prediction, list[int]]]"]
 
 
-def simulate(design: Design, events: Reals) -> Prediction:
-    """Build the generated C++ and run events through it."""
-    return design.csim().predict(events)
+def simulate(design: Design, events: Reals) -> tuple[Prediction, list[int]]:
+    """Build the generated C++, run events through it, and count the iterations of its loops."""
+    csim = build_csim(design, [COUNT])
+    return csim.predict(events), csim.iterations()
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +64,7 @@ def simulations() -> Iterator[Simulations]:
 
     Levels that end in the same module share one simulation.
     """
-    by_text: dict[str, Future[Prediction]] = {}
+    by_text: dict[str, Future[tuple[Prediction, list[int]]]] = {}
     futures: Simulations = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for example in ALL:
@@ -98,8 +110,17 @@ def test_emulator_gives_the_bits_of_the_fixed_point_layers(example: Example, lev
 def test_generated_code_gives_the_bits_of_the_emulator(
     example: Example, level: int, simulations: Simulations
 ) -> None:
-    result = simulations[example, level].result()
+    result, _ = simulations[example, level].result()
     np.testing.assert_array_equal(result, emulated(example, level), strict=True)
+
+
+@EXAMPLE
+@LEVEL
+def test_every_loop_runs_as_often_as_its_schedule_says(
+    example: Example, level: int, simulations: Simulations
+) -> None:
+    _, iterations = simulations[example, level].result()
+    assert iterations == scheduled_iterations(design_of(example, level), len(events_of(example)))
 
 
 @pytest.mark.parametrize("example", [e for e in ALL if e is not JETS], ids=lambda e: e.name)

@@ -209,10 +209,10 @@ def _case_source(index: int, case: Case) -> str:
             f"    using namespace case_{index};",
             *streams,
             *feeds,
-            "    nnet::ticks() = 0;",
+            "    nnet::ticks<config>() = 0;",
             f"    {case.call}",
             *drains,
-            "    return nnet::ticks();",
+            "    return nnet::ticks<config>();",
             "}",
         ]
     )

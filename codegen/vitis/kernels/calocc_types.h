@@ -21,9 +21,10 @@
 #include "hls_stream.h"
 #include "nnet_types.h" // expects the ap_* types to be declared
 
-// Counts loop iterations in software when CALOCC_COUNT is defined; nothing otherwise.
+// Counts loop iterations in software when CALOCC_COUNT is defined; nothing otherwise. Stands in the
+// loop of a kernel with a CONFIG_T, of which every process has its own.
 #ifdef CALOCC_COUNT
-#define CALOCC_TICK() ++nnet::ticks()
+#define CALOCC_TICK() ++nnet::ticks<CONFIG_T>()
 #else
 #define CALOCC_TICK() ((void)0)
 #endif
@@ -37,8 +38,8 @@ static const bool is_synthesis = false;
 #endif
 
 #ifdef CALOCC_COUNT
-// The number of loop iterations executed so far by all kernels of this library.
-inline unsigned long &ticks() {
+// The number of loop iterations executed so far by the process with this configuration.
+template <typename CONFIG_T> unsigned long &ticks() {
     static unsigned long count = 0;
     return count;
 }
