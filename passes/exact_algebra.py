@@ -10,6 +10,8 @@ from xdsl.passes import ModulePass
 from xdsl.transforms.dead_code_elimination import dce
 
 from calocc.compiler.ports import main_function
+from calocc.compiler.ranges import intervals
+from calocc.passes.algebra.pools import place_pools
 from calocc.passes.algebra.repeated import weigh_before_repeating
 from calocc.passes.algebra.unread import drop_unread
 
@@ -23,6 +25,8 @@ class ExactAlgebra(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place; it must be on fixed-point numbers."""
         function = main_function(op)
-        weigh_before_repeating(function)
+        bounds = intervals(function)
+        place_pools(function, bounds)
+        weigh_before_repeating(function, bounds)
         drop_unread(function)
         dce(op)

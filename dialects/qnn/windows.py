@@ -82,6 +82,20 @@ class Window:
         columns = (width + pad.left + pad.right - wide) // self.strides[1] + 1
         return rows, columns
 
+    def divides(self, height: int, width: int) -> bool:
+        """Whether the windows cut an image, pixel by pixel in rows, into equal parts.
+
+        They are whole rows or parts of a row, without padding, overlap and rest.
+        """
+        if self.padding or self.reach != (self.height, self.width):
+            return False
+        sizes = (self.height, self.width)
+        apart = [s == k for k, s in zip(sizes, self.strides, strict=True)]
+        if self.width == width:
+            return self.height == height or (apart[0] and height % self.height == 0)
+        single = self.height == 1 and (apart[0] or height == 1)
+        return single and apart[1] and width % self.width == 0
+
     def slide(self, images: Array, fill: float = 0) -> Array:
         """Images (B, H, W, C) to windows (B, OH, OW, height, width, C); a copy-free view
         unless the image is padded (with `fill`)."""

@@ -18,7 +18,6 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
-from calocc.compiler.ranges import intervals
 from calocc.dialects.dataflow import resources
 from calocc.dialects.dataflow.compute import extremes, signed_width
 from calocc.dialects.dataflow.packing import packing
@@ -135,11 +134,11 @@ def repeated(conv: ConvolutionOp) -> Repeated | None:
     return best if best.axes else None
 
 
-def weigh_before_repeating(function: FuncOp) -> None:
-    """Rewrite the convolutions of a function whose sums of taps are cheaper."""
+def weigh_before_repeating(function: FuncOp, bounds: dict[SSAValue, Interval]) -> None:
+    """Rewrite the convolutions of a function whose sums of taps are cheaper; bound new values."""
     for op in list(function.body.block.ops):
         if isinstance(op, ConvolutionOp) and is_fixed(op.result) and (form := repeated(op)):
-            _Builder(form, intervals(function)).build()
+            _Builder(form, bounds).build()
 
 
 @dataclass
@@ -162,6 +161,7 @@ class _Builder:
             x = self._add(TapSumOp(x, axis, taps, result, layer))
         x = Rewriter.replace_value_with_new_type(x, tensor_of(conv.result))
         x.name_hint = conv.result.name_hint
+        self.bounds[x] = self.bounds[conv.result]
         Rewriter.replace_op(conv, [], [x])
 
     def _add(self, op: QnnOp) -> SSAValue:

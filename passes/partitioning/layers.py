@@ -64,10 +64,13 @@ def _dense(partition: Partition, op: DenseOp) -> SSAValue:
 
 @streams(ConvOp)
 def _conv(partition: Partition, op: ConvOp) -> SSAValue:
-    """Windows, then a matvec on each; a 1 x 1 convolution needs no windows."""
-    x, window = partition.take(op.x), op.window
-    if window.taps > 1 or window.strides != (1, 1) or window.padding:
+    """Windows, then a matvec on each; none are made where they come one after the other."""
+    x, window, shape = partition.take(op.x), op.window, shape_of(op.x)
+    if not window.divides(*shape[:2]):
         x = partition.add(WindowOp(x, window, layer=op.layer_name))
+    elif window.taps > 1:
+        rows = (*shape_of(op.result)[:2], window.taps * shape[2])
+        x = partition.add(ReshapeOp(x, rows, op.layer_name))
     return _matvec(partition, op, x, _weights(op.w, op.layer_name))
 
 
@@ -118,9 +121,9 @@ def _interleaved(
 
 @streams(PoolOp)
 def _pool(partition: Partition, op: PoolOp) -> SSAValue:
-    """Windows, then a reduction of each; a global pool needs no windows."""
+    """Windows, then a reduction of each; none are made where they come one after the other."""
     x, window = partition.take(op.x), op.window
-    if (window.height, window.width) != shape_of(op.x)[:2] or window.padding:
+    if not window.divides(*shape_of(op.x)[:2]):
         lowest = format_of(op.x).min_mantissa if op.kind.data is Pooling.MAX else 0
         x = partition.add(WindowOp(x, window, lowest, op.layer_name))
     result = StreamType.of(shape_of(op.result), op.out)

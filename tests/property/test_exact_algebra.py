@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partialmethod
 from math import prod
 
 import numpy as np
 import pytest
+from fixed_networks import FixedNetwork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qnn_networks import Network, as_mantissas, run_passes
@@ -14,18 +17,33 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 from calocc.compiler.ports import main_function
+from calocc.dialects.dataflow.routing import WindowOp
+from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.qnn.conv import ConvolutionOp, ConvOp
 from calocc.dialects.qnn.depthwise import DepthwiseOp
-from calocc.dialects.qnn.elementwise import AddOp, ReluOp
+from calocc.dialects.qnn.elementwise import (
+    AddOp,
+    AffineOp,
+    GateOp,
+    IsZeroOp,
+    LeakyReluOp,
+    MaximumOp,
+    MinimumOp,
+    MultiplyOp,
+    ReluOp,
+    SubtractOp,
+)
 from calocc.dialects.qnn.movement import UpsampleOp
-from calocc.dialects.qnn.op import QnnOp, Shape, shape_of
+from calocc.dialects.qnn.op import QnnOp, Shape, format_of, shape_of
 from calocc.dialects.qnn.pool import Pooling, PoolOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import QuantizedBits
 from calocc.dialects.qnn.slice import SliceOp
+from calocc.dialects.qnn.step import LookupOp, ThresholdOp
 from calocc.dialects.qnn.tap_sum import TapSumOp
 from calocc.dialects.qnn.taps import Taps
 from calocc.dialects.qnn.windows import Padding, Window
+from calocc.passes.algebra.pools import PooledChain
 from calocc.runtime.emulator import execute
 
 BITS = QuantizedBits(5, 2, alpha=1.0)
@@ -181,6 +199,80 @@ def test_columns_that_others_read_are_computed() -> None:
     assert shape_of(conv.result) == (6, 5, 2)
 
 
+def element(
+    data: st.DataObject, net: FixedNetwork, x: SSAValue, random: np.random.Generator
+) -> SSAValue:
+    """An elementwise layer, of which some rise and some fall, on a fixed-point value."""
+    sizes = data.draw(st.integers(3, 6)), data.draw(st.integers(1, 4))
+    out = Format(data.draw(st.booleans()), *sizes)
+    modes = data.draw(st.sampled_from(Rounding)), data.draw(st.sampled_from(Overflow))
+    if format_of(x).width > 12:
+        return net.add(QuantizeOp.fixed(x, out, *modes), out)
+    sign = data.draw(st.sampled_from(["fixed<4,2>", "ufixed<4,2>"]))
+    a, b = net.constant((2,), sign), net.constant((2,), sign)
+    table = random.integers(-9, 9, 1 << format_of(x).width)
+    table = np.sort(table) if data.draw(st.booleans()) else table
+    steps = np.sort(random.integers(-40, 40, (2, 4)), axis=1)
+    layers: list[Callable[[], QnnOp]] = [
+        lambda: QuantizeOp.fixed(x, out, *modes),
+        lambda: AddOp((x, a)),
+        lambda: AddOp((a, x)),
+        lambda: SubtractOp((x, a)),
+        lambda: SubtractOp((a, x)),
+        lambda: MultiplyOp((x, a)),
+        lambda: MultiplyOp((a, x)),
+        lambda: AffineOp((x, a, b)),
+        lambda: AffineOp((a, x, b)),
+        lambda: ReluOp((x,)),
+        lambda: LeakyReluOp((x, a)),
+        lambda: GateOp((x, a, b)),
+        lambda: MaximumOp((x, a)),
+        lambda: MinimumOp((a, x)),
+        lambda: IsZeroOp((x,)),
+        lambda: ThresholdOp(x, steps, -2, Format(True, 3, 3)),
+        lambda: LookupOp(x, table, format_of(x).min_mantissa, Format(True, 5, 5)),
+    ]
+    op = data.draw(st.sampled_from(layers))()
+    keeps = isinstance(op, QuantizeOp | ThresholdOp | LookupOp)
+    return net.add(op, op.out if keeps else None)
+
+
+@given(st.data(), SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_maxima_move_past_what_never_falls(data: st.DataObject, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    net = FixedNetwork((4, 5, 2), data.draw(st.sampled_from(["fixed<5,3>", "ufixed<4,4>"])), seed)
+    x = net.input
+    places = data.draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    for count in places:
+        for _ in range(count):
+            x = element(data, net, x, random)
+        if shape_of(x)[0] == 4:
+            pads = Padding(*(data.draw(st.integers(0, 1)) for _ in range(4)))
+            pool = PoolOp(x, Pooling.MAX, Window(2, 2, (2, 2), pads))
+            x = net.add(pool, format_of(x))
+    module = net.module(x)
+    mantissas = random.integers(*_range(net.input), (4, 4, 5, 2))
+    (expected,) = execute(module, [mantissas])
+    for share in (0.0, 1.0):
+        moved = module.clone()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(PooledChain, "best", partialmethod(_at, share))
+            run_passes(moved, "exact-algebra")
+        (got,) = execute(moved, [mantissas])
+        np.testing.assert_array_equal(got, expected, err_msg=f"{share}\n{module}\n{moved}")
+
+
+def _at(chain: PooledChain, share: float) -> int:
+    """In front of all layers, or behind all."""
+    return round(share * len(chain.links))
+
+
+def _range(value: SSAValue) -> tuple[int, int]:
+    format = format_of(value)
+    return format.min_mantissa, format.max_mantissa + 1
+
+
 @given(SIZES, st.integers(1, 9), SIZES, SIZES, SIZES, SIZES, st.integers(-6, 6))
 def test_taps_find_the_repeated_pixels(
     length: int, outputs: int, count: int, factor: int, stride: int, dilation: int, start: int
@@ -212,3 +304,29 @@ def test_steps_of_taps_are_causal_and_never_idle(
         come = int(np.sum(comes <= leaves[o]))
         pixels = taps.pixels[o][taps.inside[o]]
         assert all(come - taps.span <= p < come for p in pixels)
+
+
+@given(SIZES, SIZES, SIZES, SIZES, st.tuples(SIZES, SIZES))
+def test_windows_divide_an_image_if_its_pixels_come_window_by_window(
+    height: int, width: int, down: int, across: int, strides: tuple[int, int]
+) -> None:
+    window = Window(min(down, height), min(across, width), strides)
+    pixels = np.arange(height * width).reshape(1, height, width, 1)
+    in_order = window.slide(pixels).reshape(-1).tolist() == list(range(height * width))
+    assert window.divides(height, width) == in_order
+
+
+@pytest.mark.parametrize(("size", "strides"), [((2, 5), (2, 1)), ((6, 5), (3, 1))])
+def test_rows_of_windows_need_no_line_buffer(
+    size: tuple[int, int], strides: tuple[int, int]
+) -> None:
+    net, x = image_network((6, 5, 2))
+    w = kernel(net, (*size, 2, 3), 0)
+    pool = net.add(PoolOp(x, Pooling.SUM, Window(*size, strides)))
+    module = lowered(net, net.add(ConvOp(x, w, Window(*size, strides))), pool)
+    given = as_mantissas(module, [np.random.default_rng(1).normal(0, 2, (3, 6, 5, 2))])
+    expected = execute(module, given)
+    run_passes(module, "partition-streams,fuse,balance{interval=9}")
+    assert not any(isinstance(op, WindowOp) for op in module.walk())
+    for got, wanted in zip(execute(module, given), expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
