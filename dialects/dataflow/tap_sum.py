@@ -10,6 +10,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow import resources, schedules
 from calocc.dialects.dataflow.compute import epilogue_resources
+from calocc.dialects.dataflow.layout import Layout
 from calocc.dialects.dataflow.process import (
     Folding,
     Mantissas,
@@ -114,14 +115,13 @@ class TapSumOp(TapsOp, ProcessOp):
         """Iterations per event with these lanes of the result."""
         return self.outer * self.geometry.steps[2] * self.beats_kept(lanes)
 
-    def fold(self, offered: tuple[int, ...], target: int) -> Folding:
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """Keep what the producer offers if it has whole sums and is fast enough."""
         count = self.geometry.count
         most = min(most_lanes(stream_of(self.x)) // count, most_lanes(self.result.type))
-        legal = [n for n in divisors(self.channels) if n <= max(most, 1)]
-        given = offered[0] // count if offered[0] % count == 0 else 0
-        lanes = choose(legal, self.trips, target, given)
-        return Folding((lanes * count,), (lanes,))
+        legal = [Layout(n * count) for n in divisors(self.channels) if n <= max(most, 1)]
+        taken = choose(legal, lambda x: self.trips(x.lanes // count), target, offered[0])
+        return Folding((taken,), (Layout(taken.lanes // count),))
 
     def schedule(self) -> Schedule:
         """An output leaves with the last pixel that it needs."""

@@ -94,10 +94,10 @@ class PooledChain:
         each = [link.cost() for link in self.links]
         layers = channels * (sum(each[:place]) + kept * sum(each[place:]))
         bits, window = format_of(self.format_at(place)).width, self.pool.window
-        taps = window.height, window.width
-        maxima = resources.reduce(channels, channels, bits)
-        if (window.height, window.width) != (height, width):
-            maxima = maxima + resources.window(taps, width, channels, bits, channels)
+        maxima, pixel = resources.reduce(channels, channels, bits), channels * bits
+        if not window.divides(height, width):
+            sizes = window.height, window.width, width, 0, 1
+            maxima = maxima + resources.window(*sizes, pixel, window.taps, pixel)
         return layers + worth(maxima)
 
     def best(self) -> int:

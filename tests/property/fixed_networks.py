@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from qnn_draws import bounds_of
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region, SSAValue
@@ -11,8 +10,16 @@ from xdsl.rewriter import Rewriter
 
 from calocc.compiler.ports import Port, set_ports
 from calocc.dialects.fixed.format import Format
+from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.op import QnnOp, Shape, fixed_tensor, format_of, shape_of
+
+
+def _bounds(value: SSAValue) -> Interval:
+    """A constant's values, or all that a format holds."""
+    if isinstance(value.owner, ConstantOp):
+        return value.owner.interval()
+    return Interval.of_format(format_of(value), shape_of(value))
 
 
 class FixedNetwork:
@@ -30,7 +37,7 @@ class FixedNetwork:
     def add(self, op: QnnOp, format: Format | None = None) -> SSAValue:
         """Append a layer whose result has the format of its interval, or the given one."""
         self.block.add_op(op)
-        chosen = format or op.interval(*(bounds_of(o) for o in op.operands)).format()
+        chosen = format or op.interval(*(_bounds(o) for o in op.operands)).format()
         type = fixed_tensor(shape_of(op.result), chosen)
         return Rewriter.replace_value_with_new_type(op.result, type)
 

@@ -330,3 +330,36 @@ def test_rows_of_windows_need_no_line_buffer(
     assert not any(isinstance(op, WindowOp) for op in module.walk())
     for got, wanted in zip(execute(module, given), expected, strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize(
+    ("scale", "overflow", "pooled_first"),
+    [
+        ("ufixed<8,2>", Overflow.SAT, True),
+        ("fixed<8,2>", Overflow.SAT, False),
+        ("ufixed<8,2>", Overflow.WRAP, False),
+    ],
+)
+def test_maxima_go_in_front_of_multipliers(
+    scale: str, overflow: Overflow, pooled_first: bool
+) -> None:
+    """Unless some channels are turned round, or values wrap."""
+    net = FixedNetwork((8, 8, 8), "fixed<8,4>", seed=1)
+    scaled = net.add(MultiplyOp((net.input, net.constant((8,), scale))))
+    out = Format(True, 8, 4)
+    x = net.add(QuantizeOp.fixed(scaled, out, Rounding.RND, overflow), out)
+    x = net.add(PoolOp(x, Pooling.MAX, Window(2, 2, (2, 2))), out)
+    module = run_passes(net.module(x), "exact-algebra")
+    (multiplication,) = (op for op in module.walk() if isinstance(op, MultiplyOp))
+    assert (shape_of(multiplication.result) == (4, 4, 8)) == pooled_first
+
+
+def test_maxima_of_narrow_casts_stay_behind_them() -> None:
+    """Line buffers of wide sums would cost more than a rounding for each of them."""
+    net = FixedNetwork((8, 16, 8), "fixed<24,4>")
+    out = Format(False, 6, 1)
+    x = net.add(QuantizeOp.fixed(net.input, out, Rounding.RND_CONV, Overflow.SAT), out)
+    x = net.add(PoolOp(x, Pooling.MAX, Window(2, 2, (2, 2))), out)
+    module = run_passes(net.module(x), "exact-algebra")
+    (pool,) = (op for op in module.walk() if isinstance(op, PoolOp))
+    assert format_of(pool.x) == out
