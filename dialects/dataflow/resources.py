@@ -208,16 +208,17 @@ def interpolate(
 
 
 def tap_sum(
-    lanes: int, taps: int, span: int, beats: int, data_width: int, acc_width: int
+    lanes: int, taps: int, span: int, beats: int, data_width: int, acc_width: int, pixels: int = 1
 ) -> Resources:
-    """`span` pixels of `beats` are kept; each tap of a lane is one of them or nothing, and added.
+    """`span` pixels of `beats` are kept; each tap of a lane of each of `pixels` outputs is one of
+    them or nothing, and added.
 
     A LUT is a 4:1 multiplexer of one bit, so n:1 takes about n / 3 of them.
     """
     width = lanes * taps * data_width
     choices = logic(width * ceil_div(span, 3))
     adders = logic(lanes * (taps - 1) * acc_width)
-    return ring(beats, width).scaled(span) + choices + adders + logic(CONTROL_LUTS)
+    return ring(beats, width).scaled(span) + (choices + adders).scaled(pixels) + logic(CONTROL_LUTS)
 
 
 def softmax(table_size: int, entry_width: int, out_width: int) -> Resources:

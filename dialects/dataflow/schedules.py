@@ -353,10 +353,12 @@ def interpolate(rows: Stretch, columns: Stretch, beats: int, depth: int | None =
     )
 
 
-def tap_sum(taps: Taps, outer: int, beats: int, depth: int | None = None) -> Schedule:
+def tap_sum(
+    taps: Taps, outer: int, beats: int, at_once: int = 1, depth: int | None = None
+) -> Schedule:
     """Sums of taps along an axis that is passed `outer` times, `beats` at each place: for step of
-    `taps`, for beat: take a pixel, give an output."""
-    comes, leaves, steps = taps.steps
+    `taps`, for beat: take a pixel, give `at_once` outputs."""
+    comes, leaves, steps = taps.steps(at_once)
     starts = _arange(outer, step=steps)
     reads, writes = (np.add.outer(starts, at).ravel() * beats for at in (comes, leaves))
     return Schedule(

@@ -10,7 +10,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow import resources, schedules
 from calocc.dialects.dataflow.compute import epilogue_resources
-from calocc.dialects.dataflow.layout import Layout
+from calocc.dialects.dataflow.layout import Layout, least_parts
 from calocc.dialects.dataflow.process import (
     Folding,
     Mantissas,
@@ -91,15 +91,25 @@ class TapSumOp(TapsOp, ProcessOp):
         """Pixels at each place of the axis."""
         return prod(self.result.type.shape[self.along + 1 : -1])
 
+    @property
+    def takes_any_layout(self) -> bool:
+        """The result may leave several pixels at once."""
+        return True
+
     def verify_(self) -> None:
         """Shapes and lanes fit; the accumulator keeps every fraction bit."""
-        x, y, taps = stream_of(self.x), self.result.type, self.geometry
+        x, y = stream_of(self.x), self.result.type
         verify_epilogue(self, self.epilogue, 1, y)
         if self.accumulator.frac < x.format.frac:
             raise VerifyException(f"the accumulator needs {x.format.frac} fraction bits")
-        if x.width != y.width * taps.count:
-            lanes = y.width * taps.count
-            raise VerifyException(f"{y.width} sums a beat take {lanes} lanes, not {x.width}")
+        if x.layout != self._taken(y.layout) or not x.is_whole:
+            lanes = self._taken(y.layout).lanes
+            raise VerifyException(f"{y.layout.lanes} sums a beat take {lanes} lanes, not {x.width}")
+        if y.layout.pixels > 1 and self.along == 0:
+            raise VerifyException("sums along rows leave one pixel at a time")
+
+    def _taken(self, given: Layout) -> Layout:
+        return Layout(given.lanes * self.geometry.count)
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """The sums, then the epilogue."""
@@ -111,36 +121,49 @@ class TapSumOp(TapsOp, ProcessOp):
         """Beats at each place of the axis, with these lanes of the result."""
         return self.inner * self.channels // lanes
 
-    def trips(self, lanes: int) -> int:
-        """Iterations per event with these lanes of the result."""
-        return self.outer * self.geometry.steps[2] * self.beats_kept(lanes)
+    def trips(self, given: Layout) -> int:
+        """Iterations per event with this layout of the result."""
+        steps = self.geometry.steps(given.pixels)[2]
+        return self.outer * steps * self.beats_kept(given.lanes)
+
+    def _foldings(self) -> list[Layout]:
+        """Layouts that the result may have: parts of a pixel, then, along a row, several pixels."""
+        x, y, count = stream_of(self.x), self.result.type, self.geometry.count
+        most = max(min(most_lanes(x) // count, most_lanes(y)), 1)
+        parts = [Layout(n) for n in divisors(self.channels) if n <= most]
+        if self.along == 0 or parts[-1].lanes < self.channels:
+            return parts
+        several = (Layout(self.channels, n) for n in least_parts(self.geometry.outputs)[1:])
+        return parts + [layout for layout in several if layout.width <= most_lanes(y)]
 
     def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """Keep what the producer offers if it has whole sums and is fast enough."""
-        count = self.geometry.count
-        most = min(most_lanes(stream_of(self.x)) // count, most_lanes(self.result.type))
-        legal = [Layout(n * count) for n in divisors(self.channels) if n <= max(most, 1)]
-        taken = choose(legal, lambda x: self.trips(x.lanes // count), target, offered[0])
-        return Folding((taken,), (Layout(taken.lanes // count),))
+        legal = self._foldings()
+        kept = next((x for x in legal if self._taken(x) == offered[0]), legal[0])
+        given = choose(legal, self.trips, target, kept)
+        return Folding((self._taken(given),), (given,))
 
     def schedule(self) -> Schedule:
-        """An output leaves with the last pixel that it needs."""
-        return schedules.tap_sum(self.geometry, self.outer, self.beats_kept(self.result.type.width))
+        """Outputs leave with the last pixel that they need."""
+        given = self.result.type.layout
+        beats = self.beats_kept(given.lanes)
+        return schedules.tap_sum(self.geometry, self.outer, beats, given.pixels)
 
     def registers(self) -> int:
         """The lanes, or the beats of a short ring."""
-        beats = self.beats_kept(self.result.type.width)
+        beats = self.beats_kept(self.result.type.layout.lanes)
         return max(beats if beats < resources.SHORTEST_RING else 1, super().registers())
 
     def resources(self) -> Resources:
         """What is kept of pixels, a choice among them for each tap, adders, and the epilogue."""
-        lanes, taps = self.result.type.width, self.geometry
+        given, taps = self.result.type.layout, self.geometry
         core = resources.tap_sum(
-            lanes=lanes,
+            lanes=given.lanes,
             taps=taps.count,
-            span=taps.span,
-            beats=self.beats_kept(lanes),
+            span=taps.span(given.pixels),
+            beats=self.beats_kept(given.lanes),
             data_width=stream_of(self.x).format.width,
             acc_width=self.accumulator.width,
+            pixels=given.pixels,
         )
-        return core + epilogue_resources(self.epilogue, lanes)
+        return core + epilogue_resources(self.epilogue, given.width)

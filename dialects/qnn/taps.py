@@ -47,19 +47,19 @@ class Taps:
         """Whether there is a pixel under each tap, (outputs, count)."""
         return (self.pixels >= 0) & (self.pixels < self.length)
 
-    @cached_property
-    def newest(self) -> Ints:
-        """The last pixel that must have come before each output can leave, -1 for none.
+    def newest(self, at_once: int = 1) -> Ints:
+        """The last pixel that must have come before each group of outputs can leave, -1 for none.
 
-        That of its last tap, or the last pixel of all. It never falls.
+        That of the last tap of a full group, or the last pixel of all. It never falls.
         """
-        return np.clip(self.pixels[:, -1], -1, self.length - 1)
+        last = np.arange(at_once - 1, self.outputs + at_once - 1, at_once, dtype=np.int64)
+        places = last * self.stride + (self.count - 1) * self.dilation + self.start
+        return np.clip(places // self.factor, -1, self.length - 1)
 
-    @cached_property
-    def span(self) -> int:
-        """Pixels from the oldest one that an output needs to the newest one that has come."""
-        ages = np.where(self.inside, self.newest[:, None] - self.pixels, 0)
-        return int(ages.max()) + 1
+    def span(self, at_once: int = 1) -> int:
+        """Pixels from the oldest one that a group needs to the newest one that has come."""
+        come = self.newest(at_once).repeat(at_once)[: self.outputs]
+        return int(np.where(self.inside, come[:, None] - self.pixels, 0).max()) + 1
 
     def gather(self, x: NDArray[Any], axis: int) -> NDArray[Any]:
         """The sums over taps of x (..., length, ..., channels * count), tap k from channel
@@ -72,18 +72,19 @@ class Taps:
             total = total + part * inside
         return total
 
-    @cached_property
-    def steps(self) -> tuple[Ints, Ints, int]:
-        """In which step each pixel comes, in which each output leaves, and how many there are.
+    def steps(self, at_once: int = 1) -> tuple[Ints, Ints, int]:
+        """In which step each pixel comes, in which each group of outputs leaves, and how many steps
+        there are.
 
-        A step takes at most one pixel and gives at most one output, which leaves with the last
+        A step takes at most one pixel and gives at most one group, which leaves with the last
         pixel that it needs. Pixels that nobody reads come at the end.
         """
-        missing = np.diff(self.newest, prepend=-1)
+        newest = self.newest(at_once)
+        missing = np.diff(newest, prepend=-1)
         leaves = np.cumsum(np.maximum(missing, 1)) - 1
-        pixels = np.arange(self.newest[-1] + 1, dtype=np.int64)
-        first = np.searchsorted(self.newest, pixels)
-        comes = leaves[first] - (self.newest[first] - pixels)
+        pixels = np.arange(newest[-1] + 1, dtype=np.int64)
+        first = np.searchsorted(newest, pixels)
+        comes = leaves[first] - (newest[first] - pixels)
         unread = self.length - len(comes)
         end = int(leaves[-1]) + 1
         comes = np.append(comes, end + np.arange(unread, dtype=np.int64))

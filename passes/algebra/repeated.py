@@ -105,7 +105,7 @@ class Repeated:
             summed = summed_shape(shape, axis, taps)
             lanes = -(-prod(summed) // cycles)
             beats = -(-prod(summed[axis + 1 :]) // lanes)
-            sums = resources.tap_sum(lanes, taps.count, taps.span, beats, width, width)
+            sums = resources.tap_sum(lanes, taps.count, taps.span(), beats, width, width)
             total += worth(sums)
         return total
 

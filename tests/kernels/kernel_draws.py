@@ -565,11 +565,12 @@ def draw_tap_sum(rng: random.Random) -> Case:
     lanes, element = rng.choice(divisors(channels)), draw_format(rng)
     accum = Format(True, 20, 20 - element.frac)
     epilogue = Epilogue.draw(rng, accum)
+    pixels = rng.randint(1, outputs) if inner == 1 else 1
     taps = [
         [(o * stride + k * dilation + start) // factor for k in range(count)]
-        for o in range(outputs)
+        for o in range(-(-outputs // pixels) * pixels)
     ]
-    trips, span = tap_steps(taps, length)
+    trips, span = tap_steps(taps, length, pixels, outputs)
     sizes = constants(
         "sizes",
         n_outer=outer,
@@ -577,6 +578,7 @@ def draw_tap_sum(rng: random.Random) -> Case:
         n_out=outputs,
         inner=inner,
         n_chan=channels,
+        n_pixels=pixels,
         n_taps=count,
         factor=factor,
         stride=stride,
@@ -597,8 +599,8 @@ def draw_tap_sum(rng: random.Random) -> Case:
     def model(event: Sequence[Ints]) -> list[Ints]:
         x = event[0].reshape(outer, length, inner, channels, count)
         sums = np.zeros((outer, outputs, inner, channels), np.int64)
-        for o, pixels in enumerate(taps):
-            for k, pixel in enumerate(pixels):
+        for o, under in enumerate(taps[:outputs]):
+            for k, pixel in enumerate(under):
                 if 0 <= pixel < length:
                     sums[:, o] += x[:, pixel, ..., k]
         return flat(epilogue.model(sums))
@@ -607,7 +609,7 @@ def draw_tap_sum(rng: random.Random) -> Case:
     return Case(
         "tap_sum",
         (Port(element, lanes * count, size * length * count),),
-        (Port(epilogue.result, lanes, size * outputs),),
+        (Port(epilogue.result, lanes, size * outputs, (outer, outputs, inner * channels), pixels),),
         definitions,
         "nnet::tap_sum<in0_T, out0_T, config>(in0, out0);",
         size * trips // lanes,
@@ -615,14 +617,17 @@ def draw_tap_sum(rng: random.Random) -> Case:
     )
 
 
-def tap_steps(taps: Sequence[Sequence[int]], length: int) -> tuple[int, int]:
+def tap_steps(
+    taps: Sequence[Sequence[int]], length: int, at_once: int, outputs: int
+) -> tuple[int, int]:
     """Steps for a row, taken one by one, and the most pixels that are looked back over."""
     steps, come, span = 0, 0, 1
-    for pixels in taps:
-        wanted = min(pixels[-1] + 1, length)
+    for first in range(0, outputs, at_once):
+        wanted = min(taps[first + at_once - 1][-1] + 1, length)
         steps += max(wanted - come, 1)
         come = max(wanted, come)
-        span = max([span, *(come - p for p in pixels if 0 <= p < length)])
+        for pixels in taps[first : min(first + at_once, outputs)]:
+            span = max([span, *(come - p for p in pixels if 0 <= p < length)])
     return steps + length - come, span
 
 

@@ -288,22 +288,29 @@ def test_taps_find_the_repeated_pixels(
     np.testing.assert_array_equal(taps.gather(x, 1), expected)
 
 
-@given(SIZES, st.integers(1, 9), SIZES, SIZES, SIZES, SIZES, st.integers(-6, 6))
+@given(SIZES, st.integers(1, 9), SIZES, SIZES, SIZES, SIZES, st.integers(-6, 6), SIZES)
 def test_steps_of_taps_are_causal_and_never_idle(
-    length: int, outputs: int, count: int, factor: int, stride: int, dilation: int, start: int
+    length: int,
+    outputs: int,
+    count: int,
+    factor: int,
+    stride: int,
+    dilation: int,
+    start: int,
+    at_once: int,
 ) -> None:
-    """Every output leaves in the step that brings its last pixel, or in the first free one."""
+    """A group of outputs finds all its pixels among the last ones that have come."""
     taps = Taps(length, outputs, count, factor, stride, dilation, start)
-    comes, leaves, steps = taps.steps
+    comes, leaves, steps = taps.steps(at_once)
     assert len(comes) == length
-    assert len(leaves) == outputs
+    assert len(leaves) == -(-outputs // at_once)
     assert np.all(np.diff(comes) > 0)
     assert np.all(np.diff(leaves) > 0)
     assert set(comes.tolist()) | set(leaves.tolist()) == set(range(steps))
     for o in range(outputs):
-        come = int(np.sum(comes <= leaves[o]))
+        come = int(np.sum(comes <= leaves[o // at_once]))
         pixels = taps.pixels[o][taps.inside[o]]
-        assert all(come - taps.span <= p < come for p in pixels)
+        assert all(come - taps.span(at_once) <= p < come for p in pixels)
 
 
 @given(SIZES, SIZES, SIZES, SIZES, st.tuples(SIZES, SIZES))

@@ -188,6 +188,8 @@ def test_sums_of_taps_add_up() -> None:
     )
     assert few == each + Resources(ff=4 * 2 * 48) + control
     assert many == each + resources.memory(5000, 48).scaled(4) + control
+    both = resources.tap_sum(2, 3, span=4, beats=2, data_width=8, acc_width=11, pixels=2)
+    assert both == few + each
 
 
 def test_inputs_are_kept_for_later_output_folds() -> None:

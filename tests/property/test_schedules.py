@@ -357,7 +357,7 @@ def test_interpolate(height: int, width: int, beats: int, down: int, across: int
     assert_runs_as(schedules.interpolate(*axes, beats), loop)
 
 
-@given(few, few, few, few, few, few, st.integers(-5, 5), few)
+@given(few, few, st.integers(1, 9), few, few, few, st.integers(-5, 5), few, few)
 def test_tap_sum(
     outer: int,
     length: int,
@@ -367,13 +367,15 @@ def test_tap_sum(
     stride: int,
     start: int,
     beats: int,
+    at_once: int,
 ) -> None:
-    """An output leaves with the pixel under its last tap; what nobody reads comes at the end."""
+    """Outputs leave with the pixel under the last tap; what nobody reads comes at the end."""
     loop = Recorder.of(1, 1)
     for _ in range(outer):
         come = 0
-        for o in range(outputs):
-            wanted = min((o * stride + count - 1 + start) // factor + 1, length)
+        for first in range(0, outputs, at_once):
+            last_tap = (first + at_once - 1) * stride + count - 1 + start
+            wanted = min(last_tap // factor + 1, length)
             for pixel in range(come, max(wanted, come + 1)):
                 for _ in range(beats):
                     if pixel < wanted:
@@ -386,7 +388,7 @@ def test_tap_sum(
             loop.read()
             loop.end()
     taps = Taps(length, outputs, count, factor, stride, 1, start)
-    assert_runs_as(schedules.tap_sum(taps, outer, beats), loop)
+    assert_runs_as(schedules.tap_sum(taps, outer, beats, at_once), loop)
 
 
 def indices(*shape: int) -> Iterator[tuple[int, ...]]:

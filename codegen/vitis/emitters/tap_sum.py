@@ -9,7 +9,7 @@ from calocc.dialects.dataflow.tap_sum import TapSumOp
 
 @emits(TapSumOp)
 def _tap_sum(state: Emitter, op: TapSumOp) -> None:
-    taps = op.geometry
+    taps, pixels = op.geometry, op.result.type.layout.pixels
     pixel, copy = divmod(taps.start, taps.factor)
     config = state.config(op).define(
         n_outer=op.outer,
@@ -17,13 +17,14 @@ def _tap_sum(state: Emitter, op: TapSumOp) -> None:
         n_out=taps.outputs,
         inner=op.inner,
         n_chan=op.channels,
+        n_pixels=pixels,
         n_taps=taps.count,
         factor=taps.factor,
         stride=taps.stride,
         dilation=taps.dilation,
         first_copy=copy,
-        span=taps.span,
-        steps=taps.steps[2],
+        span=taps.span(pixels),
+        steps=taps.steps(pixels)[2],
     )
     config.add([f"static const int first_pixel = {pixel};"])
     config.alias(accum_t=fixed_type(op.accumulator))
