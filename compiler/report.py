@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.dialects.builtin import FloatAttr, IntegerAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Operation
 
@@ -14,14 +15,19 @@ from calocc.compiler.network import Fifo, depths_of, fifos_of, network_of, proce
 from calocc.compiler.ports import Port, input_ports, main_function, output_ports
 from calocc.dialects.dataflow import resources
 from calocc.dialects.dataflow.compute import MatvecOp
+from calocc.dialects.dataflow.layout import ceil_div
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.stream import StreamType, stream_of
 from calocc.dialects.qnn.op import QnnOp
+from calocc.runtime.critical_path import Chain, critical_path
 from calocc.runtime.cycles import Activity, Timing, simulate, verify_depths
 
 RESOURCES = ("dsp", "bram18", "uram", "lut", "ff")
 Json = dict[str, Any]
+BOUNDS = ("least_latency", "least_interval", "least_part")
+"""What no folding is below: cycles within the budget, and the part of some resource of the device
+that a required time takes."""
 
 
 def design_report(module: ModuleOp, device: Device, clock_mhz: float) -> Json:
@@ -42,8 +48,19 @@ def design_report(module: ModuleOp, device: Device, clock_mhz: float) -> Json:
         },
         "inputs": [_port(p) for p in input_ports(module)],
         "outputs": [{**_port(p), "certified_bound": p.bound} for p in output_ports(module)],
-        "layers": _layers(function, timing, running),
+        "layers": _layers(function, timing, running, critical_path(network, timing)),
+        "bounds": {name: n for name in BOUNDS if (n := _number(function, name)) is not None},
     }
+
+
+def _number(function: FuncOp, name: str) -> float | None:
+    """What `balance` has noted on a function."""
+    value = function.attributes.get(name)
+    return (
+        cast("FloatAttr[Any]", value).value.data
+        if isinstance(value, FloatAttr)
+        else (_integer(value) if value is not None else None)
+    )
 
 
 def exactness(module: ModuleOp) -> list[Json]:
@@ -92,15 +109,21 @@ def _port(port: Port) -> Json:
     }
 
 
-def _layers(function: FuncOp, timing: Timing, running: Sequence[Activity]) -> list[Json]:
+def _layers(
+    function: FuncOp, timing: Timing, running: Sequence[Activity], chain: Chain
+) -> list[Json]:
     """Processes with the cycles of the first event; `running` are those of a later one."""
     rows = zip(processes_of(function), timing.activities, running, strict=True)
+    waits = Counter[int]()
+    for share in chain.shares:
+        waits[share.process] += share.cycles
     return [
         {
             "layer": op.layer_name,
             "process": op.name.partition(".")[2],
             **_streams(op),
-            **_folding(op),
+            **_folding(op, timing.interval_cycles),
+            "latency_cycles": waits[k],
             "cycles": op.schedule().trips,
             "start_cycle": activity.start,
             "finish_cycle": activity.finish,
@@ -108,7 +131,7 @@ def _layers(function: FuncOp, timing: Timing, running: Sequence[Activity]) -> li
             "running": {key: getattr(later, key) for key in ("busy", "starved", "blocked")},
             "resources": {name: getattr(op.resources(), name) for name in RESOURCES},
         }
-        for op, activity, later in rows
+        for k, (op, activity, later) in enumerate(rows)
     ]
 
 
@@ -129,11 +152,15 @@ def _stream(stream: StreamType) -> Json:
     }
 
 
-def _folding(op: Operation) -> Json:
+def _folding(op: Operation, interval: int) -> Json:
+    """The folding of a matrix product, and what it makes of its DSP slices from event to event."""
     if not isinstance(op, MatvecOp):
         return {}
-    macs = op.positions * op.weights.shape[0] * op.weights.shape[1]
+    n, m = op.weights.shape
+    macs, dsp = op.positions * n * m, op.resources().dsp
     return {
+        "reuse_factor": ceil_div(n, op.simd) * ceil_div(m, op.pe),
+        "macs_per_dsp_cycle": macs / (dsp * interval) if dsp else None,
         "pe": op.pe,
         "simd": op.simd,
         "pixels": op.pixels,

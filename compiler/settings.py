@@ -12,7 +12,7 @@ FORMATS = (
     *("kernel", "recurrent_kernel", "bias", "embeddings"),
     *("activation", "recurrent_activation", "state", "output"),
 )
-FOLDINGS = ("pe", "simd", "pixels")
+FOLDINGS = ("pe", "simd", "pixels", "reuse")
 
 
 @dataclass(eq=False)

@@ -62,7 +62,9 @@ def _ports(report: Json) -> Table:
 
 
 def _layers(report: Json) -> Table:
-    table = _table("layer", "process", "output", "format", "PE x SIMD", "cycles", "DSP", text=4)
+    table = _table("layer", "process", "output", "format", "PE x SIMD", "cycles", text=4)
+    for column in ("of latency", "DSP", "MAC/DSP"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in report["layers"]:
         if row["process"] == "lanes":
             continue
@@ -75,9 +77,15 @@ def _layers(report: Json) -> Table:
             row["output"]["format"],
             f"{folding} x {pixels}" if pixels > 1 else folding,
             f"{row['cycles']:,}",
+            _share(row["latency_cycles"], report["latency_cycles"]),
             f"{row['resources']['dsp']:,}" if row["resources"]["dsp"] else "",
+            f"{row['macs_per_dsp_cycle']:.2f}" if row.get("macs_per_dsp_cycle") else "",
         )
     return table
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if part / whole >= 0.0005 else ""
 
 
 def _figures(report: Json) -> Table:
@@ -85,9 +93,14 @@ def _figures(report: Json) -> Table:
     for name in ("latency", "interval"):
         cycles, micros = report[f"{name}_cycles"], report[f"{name}_us"]
         table.add_row(name, f"{cycles:,} cycles", f"{micros:,.1f} µs")
+        if (least := report["bounds"].get(f"least_{name}")) is not None:
+            away = f"{cycles / least - 1:.1%} away"
+            table.add_row("  no folding is below", f"{least:,} cycles", away)
     for name, figure in report["resources"].items():
         share = figure["used"] / figure["available"] if figure["available"] else 0.0
         table.add_row(NAMES[name], f"{figure['used']:,} of {figure['available']:,}", f"{share:.1%}")
+    if (part := report["bounds"].get("least_part")) is not None:
+        table.add_row("no folding this fast takes less than", "", f"{part:.1%}")
     saved = sum(row["saved_bits"] for row in report["accumulators"])
     table.add_row("bits saved in accumulators", f"{saved:,}", "")
     table.add_row("slowest", bottleneck(report), "")

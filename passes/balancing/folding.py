@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import gcd, lcm
+from math import gcd, lcm, log
 
 from xdsl.dialects.builtin import UnitAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -16,14 +16,14 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.foldings import Pin
 from calocc.dialects.dataflow.gearbox import Gearbox
-from calocc.dialects.dataflow.layout import SINGLE, Layout, image_of
+from calocc.dialects.dataflow.layout import SINGLE, Layout, image_of, least_parts
 from calocc.dialects.dataflow.process import DataflowOp, Folding, ProcessOp, most_lanes
 from calocc.dialects.dataflow.routing import LanesOp, WindowOp
 from calocc.dialects.dataflow.stream import StreamType, port_stream, stream_of
 from calocc.passes.balancing.choice import Share
 
 Pins = Mapping[str, Mapping[str, int]]
-PINNED = ("pe", "simd", "pixels")
+PINNED = ("pe", "simd", "pixels", "reuse")
 """What a user may set for a layer."""
 SINGLE_VALUES = "single_values"
 """Attribute of a function whose streams between layers carry one value per beat."""
@@ -131,7 +131,12 @@ def _folding(op: DataflowOp, target: int, pins: Pins) -> Folding:
 
 def pin_of(op: MatvecOp, pins: Pins) -> Pin:
     """What a user asks for a layer, and layouts leave; raise BadPin for more than it has."""
-    pin = Pin(**pins.get(op.layer_name, {}))
+    asked = dict(pins.get(op.layer_name, {}))
+    if (reuse := asked.pop("reuse", None)) is not None:
+        if asked:
+            raise BadPin(op.layer_name, f"reuse={reuse} fixes {' and '.join(asked)} as well")
+        return _reused(op, reuse)
+    pin = Pin(**asked)
     n, m = op.weights.shape
     sizes = (("simd", pin.simd, n), ("pe", pin.pe, m), ("pixels", pin.pixels, op.row))
     for key, value, most in sizes:
@@ -161,6 +166,25 @@ def _single(op: DataflowOp, target: int) -> Folding:
         return slowest
     (wanted,) = op.fold(slowest.inputs, target).outputs
     return replace(slowest, outputs=(Layout(wanted.lanes),))
+
+
+def _reused(op: MatvecOp, reuse: int) -> Pin:
+    """The folding whose products at once are nearest to those of a reuse factor of hls4ml, which is
+    products of a vector per multiplier; the fewest multipliers of equally near ones."""
+    n, m = op.weights.shape
+    if reuse > n * m:
+        raise BadPin(op.layer_name, f"reuse={reuse} is more than the {n * m} products there are")
+    pairs = [(simd, pe) for simd in least_parts(n) for pe in least_parts(m)]
+    widest, highest = most_lanes(stream_of(op.x)), most_lanes(op.outputs[0])
+    simd, pe = min(
+        (pair for pair in pairs if pair[0] <= widest and pair[1] <= highest),
+        key=lambda pair: (
+            abs(log(pair[0] * pair[1] * reuse / (n * m))),
+            op.multipliers(*pair),
+            pair,
+        ),
+    )
+    return Pin(simd, pe, 1)
 
 
 def _convert_operands(op: Operation, layouts: tuple[Layout, ...], target: int) -> None:
@@ -222,6 +246,6 @@ def parse_pins(texts: tuple[str, ...]) -> dict[str, dict[str, int]]:
         place, _, value = text.partition("=")
         layer, _, key = place.rpartition(".")
         if key not in PINNED or not value.isdecimal() or int(value) < 1:
-            raise BadPin(place, f"{text!r} is not LAYER.pe=N, LAYER.simd=N or LAYER.pixels=N")
+            raise BadPin(place, f"{text!r} is not LAYER.KEY=N with pe, simd, pixels or reuse")
         pins.setdefault(layer, {})[key] = int(value)
     return pins

@@ -262,7 +262,7 @@ def _ends(stream: StreamType) -> Ints:
 
 def _arrivals(argument: BlockArgument) -> Amounts:
     """When the last beat of each pixel of an input can be read: a beat per cycle from cycle 0."""
-    return _ends(stream_of(argument)).astype(np.float64) + 1
+    return (_ends(stream_of(argument)) + 1).astype(np.float64)
 
 
 def _run(op: ProcessOp) -> Amounts:

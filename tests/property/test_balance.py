@@ -16,12 +16,14 @@ from calocc.compiler.ports import main_function
 from calocc.compiler.report import total_resources
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.foldings import Pin
+from calocc.dialects.dataflow.layout import least_parts
 from calocc.dialects.dataflow.process import DataflowOp, ProcessOp
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.routing import LanesOp
 from calocc.dialects.dataflow.stream import stream_of
-from calocc.passes.balance import BadGoal, BadLayout, DoesNotFit, uniform
+from calocc.passes.balance import BadGoal, BadLayout, BadPin, DoesNotFit, uniform
 from calocc.passes.balancing.choice import Market, Options, Share, amounts
+from calocc.passes.balancing.folding import pin_of
 from calocc.passes.balancing.search import Search
 from calocc.passes.size_fifos import set_depths
 from calocc.runtime.critical_path import critical_path
@@ -169,3 +171,36 @@ def test_an_unknown_goal_is_refused() -> None:
     run_passes(module, TO_PROCESSES)
     with pytest.raises(BadGoal, match="this is not a goal"):
         run_passes(module, 'balance{optimize="beauty"}')
+
+
+@given(SEEDS, st.integers(1, 400))
+@DRAWN
+def test_a_reuse_factor_is_met_as_nearly_as_foldings_allow(seed: int, reuse: int) -> None:
+    """A multiplier takes `reuse` products of a vector, by hls4ml's definition."""
+    module = network(seed)
+    run_passes(module, TO_PROCESSES)
+    for op in (op for op in module.walk() if isinstance(op, MatvecOp)):
+        n, m = op.weights.shape
+        if reuse > n * m:
+            with pytest.raises(BadPin, match="products there are"):
+                pin_of(op, {op.layer_name: {"reuse": reuse}})
+            continue
+        pin = pin_of(op, {op.layer_name: {"reuse": reuse}})
+        assert pin.simd is not None
+        assert pin.pe is not None
+        wanted, got = n * m / reuse, pin.simd * pin.pe
+        if reuse in (1, n * m):
+            assert got == wanted or pin.simd < n or pin.pe < m
+        others = [s * p for s in least_parts(n) for p in least_parts(m)]
+        if max(pin.simd, pin.pe) <= 64 >= max(n, m):
+            distance = max(got / wanted, wanted / got)
+            assert distance <= min(max(o / wanted, wanted / o) for o in others) + 1e-9
+
+
+def test_a_reuse_factor_leaves_nothing_to_pin() -> None:
+    modules = [network(seed) for seed in range(8)]
+    for module in modules:
+        run_passes(module, TO_PROCESSES)
+    op = next(op for m in modules for op in m.walk() if isinstance(op, MatvecOp))
+    with pytest.raises(BadPin, match="fixes pe as well"):
+        pin_of(op, {op.layer_name: {"reuse": 1, "pe": 1}})

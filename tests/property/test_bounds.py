@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import product
 
 import numpy as np
 import pytest
@@ -105,9 +106,9 @@ def test_no_choice_is_below_what_prices_prove(
 ) -> None:
     layer, limits = program
     count = int((layer == 0).sum())
-    picks = np.array(np.meshgrid(*[np.arange(count)] * (layer[-1] + 1))).reshape(layer[-1] + 1, -1)
-    chosen: np.ndarray = picks + np.arange(layer[-1] + 1)[:, None] * count
-    sums = limits.amounts[:, chosen].sum(axis=1)
+    layers = int(layer[-1]) + 1
+    chosen = np.array(list(product(*(range(k * count, (k + 1) * count) for k in range(layers)))))
+    sums = limits.amounts[:, chosen].sum(axis=2)
     fit = np.all(sums[:2] <= limits.fixed[:2, None], axis=0)
     best = sums[2, fit].min(initial=np.inf)
     mixture = least(layer, limits)
