@@ -30,7 +30,8 @@ class Attack:
     """A `qnn` module on reals, the same lowered, and what was found so far.
 
     `kept` events begin each round; 32 times as many are run at once. `worst` is the largest
-    |fixed - real| of each output, `events` the number of those tried.
+    |fixed - real| of each output, `culprits` are the inputs that show it (1, *shape), `largest` is
+    the largest |real|, `events` the number of those tried.
     """
 
     model: ModuleOp
@@ -38,6 +39,8 @@ class Attack:
     random: np.random.Generator
     kept: int = 32
     worst: list[float] = field(default_factory=list[float])
+    culprits: list[list[Ints]] = field(default_factory=list[list[Ints]])
+    largest: float = 0.0
     events: int = 0
 
     def run(self, events: int) -> list[float]:
@@ -52,6 +55,10 @@ class Attack:
             order = np.argsort(-distance, kind="stable")[: self.kept]
             best = [x[order] for x in candidates]
         return self.worst
+
+    def try_events(self, mantissas: Sequence[Ints]) -> None:
+        """Try the events given, an array (events, *shape) per input."""
+        self._try(mantissas)
 
     @property
     def _ports(self) -> Sequence[Port]:
@@ -90,11 +97,20 @@ class Attack:
             np.abs(to_real(f, _format(port).frac) - r).reshape(len(r), -1).max(axis=1)
             for port, f, r in zip(output_ports(self.lowered), fixed, reals, strict=True)
         ]
-        largest = [float(d.max()) for d in distances]
-        known = self.worst or [0.0] * len(largest)
-        self.worst = [max(pair) for pair in zip(known, largest, strict=True)]
+        self.largest = max(self.largest, *(float(np.abs(r).max(initial=0.0)) for r in reals))
+        self._remember(distances, mantissas)
         self.events += len(distances[0])
         return np.max(distances, axis=0)
+
+    def _remember(self, distances: Sequence[Reals], mantissas: Sequence[Ints]) -> None:
+        """Keep the worst event of each output."""
+        self.worst = self.worst or [-1.0] * len(distances)
+        self.culprits = self.culprits or [[]] * len(distances)
+        for k, distance in enumerate(distances):
+            event = int(distance.argmax())
+            if distance[event] > self.worst[k]:
+                self.worst[k] = float(distance[event])
+                self.culprits[k] = [m[event : event + 1] for m in mantissas]
 
 
 def _format(port: Port) -> Format:

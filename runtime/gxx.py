@@ -101,11 +101,21 @@ def compile_shared(
     compiler is `g++` or what the environment variable CXX names. `-w` is not given: pass it in
     `flags` to silence the headers. Raises CompilerMissing or CompilerFailed.
     """
+    compile_program(sources, output, include_dirs, ("-shared", "-fPIC", *flags))
+
+
+def compile_program(
+    sources: Sequence[Path],
+    output: Path,
+    include_dirs: Sequence[Path] = (),
+    flags: Sequence[str] = ("-O1",),
+) -> None:
+    """Compile `sources` into a program, as `compile_shared` does into a library."""
     compiler = _compiler()
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".build-") as scratch:
         built = Path(scratch) / output.name
-        command = [compiler, "-std=c++17", "-shared", "-fPIC", *flags]
+        command = [compiler, "-std=c++17", *flags]
         command += [f"-I{directory}" for directory in include_dirs]
         command += [*map(str, sources), *libraries, "-o", str(built)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")

@@ -211,18 +211,7 @@ class Project:
             self._text(name, text)
 
     def _write_bridge(self, firmware: Firmware) -> None:
-        inputs = [f"const T *{p.stream.variable}" for p in firmware.inputs]
-        outputs = [f"T *{p.stream.variable}" for p in firmware.outputs]
-        variables = [p.stream.variable for p in (*firmware.inputs, *firmware.outputs)]
-        self._template(
-            "bridge.cpp.j2",
-            f"{firmware.name}_bridge.cpp",
-            fw=firmware,
-            pointers=", ".join(inputs + outputs),
-            variables=", ".join(variables),
-            streams=", ".join(f"{v}_stream" for v in variables),
-            casts=[_cast(p.port) for p in firmware.inputs],
-        )
+        self._text(f"{firmware.name}_bridge.cpp", bridge(firmware))
 
     def _write_test_bench(self, firmware: Firmware) -> None:
         ports = (*firmware.inputs, *firmware.outputs)
@@ -269,6 +258,21 @@ class Project:
             "OutputShapes": {p.name: list(p.shape) for p in design.outputs},
             "HLSConfig": hls_config(design.module),
         }
+
+
+def bridge(firmware: Firmware) -> str:
+    """C functions that take arrays of float or double, one event per call, for simulation."""
+    inputs = [f"const T *{p.stream.variable}" for p in firmware.inputs]
+    outputs = [f"T *{p.stream.variable}" for p in firmware.outputs]
+    variables = [p.stream.variable for p in (*firmware.inputs, *firmware.outputs)]
+    return render(
+        "bridge.cpp.j2",
+        fw=firmware,
+        pointers=", ".join(inputs + outputs),
+        variables=", ".join(variables),
+        streams=", ".join(f"{v}_stream" for v in variables),
+        casts=[_cast(p.port) for p in firmware.inputs],
+    )
 
 
 def _cast(port: Port) -> str:

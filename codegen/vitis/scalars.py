@@ -147,6 +147,11 @@ def _threshold(body: FunctionBody, op: ops.ScalarOp) -> None:
     """Count the thresholds that x reaches; the level is the mantissa of the result."""
     assert isinstance(op, ops.ThresholdOp)
     (x,), values, frac = body.operands(op), op.thresholds.numpy(), ops.format_of(op.x).frac
+    if not values.size:  # one level is all there is
+        level = body.name("level")
+        body.lines.append(f"const ap_int<{op.out.width + 1}> {level} = {op.base.value.data};")
+        _from_mantissa(body, op, level)
+        return
     type = fixed_type(Format.holding(int(values.min()), int(values.max()), frac))
     texts, count = literals(values, frac), values.shape[1]
     if len(values) == 1:

@@ -152,7 +152,9 @@ class Rebuild:
         """What forms need to know of a new value, whose deviation is finite."""
         bounds, deviation = self.bounds[value], self.deviations[value]
         least, most = (to_real(b, bounds.frac) for b in (bounds.lo, bounds.hi))
-        constant = least if isinstance(value.owner, ConstantOp) else np.zeros(0)
+        is_constant = isinstance(value.owner, ConstantOp)
+        # Bounds have one entry for elements that are all alike.
+        constant = np.broadcast_to(least, shape_of(value)) if is_constant else np.zeros(0)
         return forms.Known(self.form(value), least - deviation, most + deviation, constant)
 
     def form(self, value: SSAValue) -> Form:

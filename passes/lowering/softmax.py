@@ -32,7 +32,8 @@ def softmax(lowering: Lowering, op: SoftmaxOp) -> None:
     if lowering.exact_argmax:
         require_argmax(op.layer_name, format_of(x).frac, shape_of(x)[-1])
     elif format_of(x).frac > SOFTMAX_FRAC:
-        integer = format_of(x).integer + 1
+        # Of operands below an LSB a bit is left all the same.
+        integer = max(format_of(x).integer + 1, 1 + format_of(x).signed - SOFTMAX_FRAC)
         format = Format(format_of(x).signed, integer + SOFTMAX_FRAC, integer)
         modes = Rounding.RND_CONV, Overflow.SAT
         narrow = QuantizeOp.fixed(x, format, *modes, layer=op.layer_name)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xdsl.ir import SSAValue
 
 from calocc.compiler.keras.config import LayerConfig
+from calocc.compiler.keras.errors import RefusedQuantizer
 from calocc.compiler.keras.layers.activation import activate
 from calocc.compiler.keras.layers.registry import (
     Builder,
@@ -24,7 +25,7 @@ from calocc.dialects.qnn.depthwise import DepthwiseOp
 from calocc.dialects.qnn.elementwise import AddOp
 from calocc.dialects.qnn.movement import ConcatOp, ReshapeOp
 from calocc.dialects.qnn.op import shape_of
-from calocc.dialects.qnn.quantizers import Quantizer, promote_kernel
+from calocc.dialects.qnn.quantizers import Quantizer, UnsupportedQuantizer, promote_kernel
 from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.windows import Padding, Window, reach
 
@@ -33,9 +34,15 @@ _LARGEST_WINDOW = 1 << 20
 
 
 def kernel_quantizer(config: LayerConfig, key: str = "kernel_quantizer") -> Quantizer | None:
-    """The quantizer of a kernel; plain Keras layers have none."""
+    """The quantizer of a kernel; plain Keras layers have none.
+
+    Raises RefusedQuantizer, also for one that a kernel cannot have.
+    """
     quantizer = config.take_quantizer(key)
-    return None if quantizer is None else promote_kernel(quantizer)
+    try:
+        return None if quantizer is None else promote_kernel(quantizer)
+    except UnsupportedQuantizer as error:
+        raise RefusedQuantizer(config.layer.name, config.layer.class_name, key, error) from None
 
 
 def finish_linear(

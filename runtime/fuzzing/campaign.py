@@ -1,0 +1,165 @@
+"""Runs many cases: on several processes or a Dask cluster, in order, from where a run stopped.
+
+Chunks are handed out ahead and their results taken in order, so that what is printed and stored
+depends on the seed alone, whatever runs the chunks.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from calocc.compiler.diagnostics import CaloccError
+from calocc.runtime.fuzzing.cases import Options, Tally, run_chunk
+
+
+@dataclass(eq=False)
+class BadState(CaloccError):
+    """A state file of another run, or a damaged one."""
+
+    file: str
+    problem: str
+
+    @property
+    def where(self) -> str:
+        return self.file
+
+    @property
+    def what(self) -> str:
+        return self.problem
+
+    @property
+    def hint(self) -> str:
+        return "go on with the options of the run that wrote it, or name another file"
+
+
+@dataclass(eq=False)
+class DaskMissing(CaloccError):
+    """A cluster was named, and the package to talk to it is not there."""
+
+    scheduler: str
+
+    @property
+    def where(self) -> str:
+        return f"option --scheduler {self.scheduler}"
+
+    @property
+    def what(self) -> str:
+        return "Dask is not installed"
+
+    @property
+    def hint(self) -> str:
+        return "pip install 'calocc[fuzz]'"
+
+
+@dataclass
+class Campaign:
+    """A run: chunks from `done` on, until there are enough cases or the time is up."""
+
+    options: Options
+    examples: int | None = None
+    seconds: float | None = None
+    state: Path | None = None
+    tally: Tally = field(default_factory=Tally)
+    done: int = 0
+
+    def run(
+        self, executor: Executor, ahead: int, told: Callable[[Tally], None] = lambda _: None
+    ) -> Tally:
+        """Run chunks on an executor, `ahead` of them at a time; `told` sees the tally after each.
+
+        Raises BadState for a state file that does not fit.
+        """
+        self._resume()
+        started = monotonic()
+        waiting: deque[Future[Tally]] = deque()
+        indices = self._indices(started)
+        for _ in range(ahead):
+            self._submit(executor, waiting, indices)
+        while waiting:
+            self.tally.add(waiting.popleft().result())
+            self.done += 1
+            self._store()
+            told(self.tally)
+            self._submit(executor, waiting, indices)
+        return self.tally
+
+    def _indices(self, started: float) -> Iterator[int]:
+        """The chunks to run."""
+        index = self.done
+        while self._goes_on(index, started):
+            yield index
+            index += 1
+
+    def _goes_on(self, index: int, started: float) -> bool:
+        enough = self.examples is not None and index * self.options.chunk >= self.examples
+        late = self.seconds is not None and monotonic() - started >= self.seconds
+        return not enough and not late
+
+    def _submit(
+        self, executor: Executor, waiting: deque[Future[Tally]], indices: Iterator[int]
+    ) -> None:
+        index = next(indices, None)
+        if index is not None:
+            waiting.append(executor.submit(run_chunk, self.options, index))
+
+    # ---- the state file --------------------------------------------------------------------------
+
+    def _store(self) -> None:
+        """The state, complete or as it was before."""
+        if self.state is None:
+            return
+        draft = self.state.with_name(f".{self.state.name}")
+        draft.write_bytes(pickle.dumps((self.options, self.done, self.tally)))
+        draft.replace(self.state)
+
+    def _resume(self) -> None:
+        if self.state is None or not self.state.is_file():
+            return
+        try:
+            options, done, tally = _Reader(self.state.open("rb")).load()
+        except Exception as error:  # whatever a damaged file makes of pickle
+            raise BadState(str(self.state), f"it cannot be read: {error}") from None
+        if options != self.options:
+            raise BadState(str(self.state), "it belongs to a run with other options")
+        self.done, self.tally = done, tally
+
+
+class _Reader(pickle.Unpickler):
+    """Reads what a run has stored: numbers, arrays, and classes of calocc."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        """Nothing else is looked up."""
+        if module_name.partition(".")[0] in ("calocc", "numpy", "collections"):
+            return super().find_class(module_name, global_name)
+        raise pickle.UnpicklingError(f"it names {module_name}.{global_name}")
+
+
+@contextmanager
+def executor_of(jobs: int, scheduler: str | None) -> Generator[Executor]:
+    """Local processes, or a Dask cluster by its address; raise DaskMissing."""
+    if scheduler is not None:
+        with _dask(scheduler) as executor:
+            yield executor
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+@contextmanager
+def _dask(scheduler: str) -> Generator[Executor]:
+    try:
+        distributed: Any = import_module("distributed")
+    except ImportError:
+        raise DaskMissing(scheduler) from None
+    with distributed.Client(scheduler, set_as_default=False) as client:
+        yield client.get_executor(pure=False)

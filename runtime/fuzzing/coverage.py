@@ -1,0 +1,116 @@
+"""What a run of the fuzzer has reached, and what it never did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute, Operation
+
+from calocc.compiler.keras.dialect import wrapped
+from calocc.compiler.keras.importer import known_layers
+from calocc.compiler.keras.model import KerasModel
+from calocc.compiler.pipeline import DATAFLOW, SIMPLIFY
+from calocc.dialects.dataflow.dialect import DATAFLOW as PROCESSES
+from calocc.dialects.dataflow.process import ProcessOp
+from calocc.dialects.fixed.dialect import FIXED
+from calocc.dialects.fixed.format import Overflow, Rounding
+from calocc.dialects.fixed.types import FixedType, OverflowAttr, RoundingAttr
+from calocc.dialects.qnn.dialect import QNN
+from calocc.dialects.qnn.quantize import QuantizerAttr
+from calocc.dialects.qnn.quantizers import QUANTIZERS
+from calocc.runtime.fuzzing.explain import element_format
+
+WIDTHS = tuple(range(1, 63))
+"""Bits that a format can have."""
+
+
+@dataclass
+class Coverage:
+    """How often each thing of each category was met."""
+
+    counts: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+
+    def count(self, category: str, what: str, times: int = 1) -> None:
+        """Once more."""
+        self.counts.setdefault(category, Counter())[what] += times
+
+    def add(self, other: Coverage) -> None:
+        """All that another run has met."""
+        for category, counter in other.counts.items():
+            self.counts.setdefault(category, Counter()).update(counter)
+
+    def see_model(self, model: KerasModel) -> None:
+        """The classes of a model's layers, and what its graph is like."""
+        for layer in model.layers:
+            self.count("Keras layers", layer.class_name)
+            if inner := wrapped(layer.config):
+                self.count("wrapped layers", inner[0])
+            if len(layer.inbound) > 1:
+                self.count("graphs", "shared layer")
+        readers = Counter(ref for la in model.layers for call in la.inbound for ref in set(call))
+        self.count("graphs", "branch", sum(n > 1 for n in readers.values()))
+        self.count("graphs", "several inputs", len(model.inputs) > 1)
+        self.count("graphs", "several outputs", len(model.outputs) > 1)
+        self.count("graphs", "inner output", any(ref in readers for ref in model.outputs))
+
+    def see(self, module: ModuleOp) -> None:
+        """The ops, formats and modes of a module."""
+        for op in module.walk():
+            dialect = op.name.partition(".")[0]
+            if dialect in ("qnn", "dataflow"):
+                self.count(f"{dialect} ops", op.name)
+            if dialect == "fixed":
+                self.count("scalar ops in epilogues", op.name)
+            if isinstance(op, ProcessOp) and _has_epilogue(op):
+                self.count("epilogues of", op.name)
+            self._see_attributes(op)
+
+    def _see_attributes(self, op: Operation) -> None:
+        attributes: list[Attribute] = [*op.properties.values(), *op.attributes.values()]
+        for attribute in attributes:
+            if isinstance(attribute, RoundingAttr):
+                self.count("roundings", str(attribute.data))
+            elif isinstance(attribute, OverflowAttr):
+                self.count("overflows", str(attribute.data))
+            elif isinstance(attribute, QuantizerAttr):
+                self.count("quantizers", attribute.text.data.partition("(")[0])
+        for value in op.results:
+            format = element_format(value.type)
+            if format is None and isinstance(value.type, FixedType):
+                format = value.type.format
+            if format is not None:
+                self.count("widths", str(format.width))
+                self.count("signs", "signed" if format.signed else "unsigned")
+
+
+def _has_epilogue(op: ProcessOp) -> bool:
+    return any(len(list(block.ops)) > 1 for region in op.regions for block in region.blocks)
+
+
+def universe() -> Mapping[str, tuple[str, ...]]:
+    """All that there is of the categories of which that is known."""
+    passes = {p.partition("{")[0] for text in (SIMPLIFY[3], DATAFLOW[3]) for p in text.split(",")}
+    return {
+        "Keras layers": tuple(sorted({*known_layers(), "InputLayer"})),
+        "quantizers": tuple(sorted(kind.NAME for kind in set(QUANTIZERS.values()))),
+        "qnn ops": tuple(sorted(op.name for op in QNN.operations)),
+        "dataflow ops": tuple(sorted(op.name for op in PROCESSES.operations)),
+        "scalar ops in epilogues": tuple(sorted(op.name for op in FIXED.operations)),
+        "roundings": tuple(map(str, Rounding)),
+        "overflows": tuple(map(str, Overflow)),
+        "widths": tuple(map(str, WIDTHS)),
+        "signs": ("signed", "unsigned"),
+        "passes": tuple(sorted(p for p in passes if p and "balance" not in p)),
+        "graphs": ("shared layer", "branch", "several inputs", "several outputs", "inner output"),
+    }
+
+
+def never_reached(coverage: Coverage) -> dict[str, list[str]]:
+    """What there is and was not met, by category."""
+    return {
+        category: [name for name in names if not coverage.counts.get(category, Counter())[name]]
+        for category, names in universe().items()
+    }

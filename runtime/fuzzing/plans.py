@@ -1,0 +1,84 @@
+"""Draws what is done with a model: policies, levels, orders of passes, foldings."""
+
+from __future__ import annotations
+
+from calocc.compiler.pipeline import DATAFLOW, PREPARE, SIMPLIFY, to_fixed
+from calocc.runtime.fuzzing.source import Source
+from calocc.runtime.fuzzing.trial import Plan
+
+LAYER_PASSES = tuple(p for p in (*SIMPLIFY[3].split(","), "dce") if p)
+"""Passes on layers that keep every bit."""
+PROCESS_PASSES = ("canonicalize", "cse", "dce", "fuse")
+"""Passes on processes that do; foldings come besides."""
+ROUNDINGS = ("trn", "trn_zero", "rnd", "rnd_zero", "rnd_min_inf", "rnd_inf", "rnd_conv")
+OVERFLOWS = ("wrap", "sat", "sat_sym", "sat_zero")
+SLOW = "balance"
+"""The search for a folding, which takes longer than all else."""
+SEARCHED = 16
+"""Once in so many plans `-O2` and `-O3` search for their folding; else they meet an interval."""
+
+
+def level_pipeline(level: int, balance: str = SLOW) -> str:
+    """From integers to balanced processes at an -O level."""
+    steps = (SIMPLIFY[level], DATAFLOW[level].format(balance=balance))
+    return ",".join(step for step in steps if step)
+
+
+def numerics(source: Source) -> str:
+    """From reals to integers: mostly exactly, at times within a budget or otherwise rounded."""
+    before = ""
+    if source.once_in(8):
+        modes = f"rounding={source.one_of(ROUNDINGS)} overflow={source.one_of(OVERFLOWS)}"
+        before = f"override-rounding{{{modes}}},"
+    budget = source.pick(0.01, 0.1, 1.0) if source.once_in(8) else None
+    return f"{before}{PREPARE},{to_fixed(budget, source.once_in(16))}"
+
+
+def any_order(source: Source) -> str:
+    """Passes on layers and then on processes, each any number of times."""
+    layers = [source.one_of(LAYER_PASSES) for _ in range(source.integer(0, 5))]
+    processes = [source.one_of(PROCESS_PASSES) for _ in range(source.integer(0, 3))]
+    folding = any_folding(source)
+    behind = [source.one_of(PROCESS_PASSES) for _ in range(source.integer(0, 2))]
+    steps = [*layers, "partition-streams", *processes, folding, *behind, "size-fifos"]
+    return ",".join(steps)
+
+
+def any_folding(source: Source) -> str:
+    """A folding at random, or one that meets an interval."""
+    if source.integer(0, 3):
+        return f"random-folding{{seed={source.seed()}}}"
+    return f"balance{{interval={source.pick(1, source.integer(1, 500))}}}"
+
+
+def draw_plan(source: Source, events: int = 16, simulate: bool = False) -> Plan:
+    """A plan for a model that was drawn: all levels, and passes in any order."""
+    searched = source.once_in(SEARCHED)
+    balance = SLOW if searched else f"balance{{interval={source.pick(1, source.integer(1, 99))}}}"
+    levels = [level_pipeline(level, balance) for level in DATAFLOW]
+    pipelines = [*levels, any_order(source)]
+    return Plan(
+        numerics(source),
+        tuple(dict.fromkeys(pipelines)),
+        source.seed(),
+        events,
+        search=64 if source.once_in(4) else 0,
+        emulate=source.once_in(2),
+        text=source.once_in(8),
+        simulate=simulate,
+    )
+
+
+def plan_for(source: Source, events: int, search: int) -> Plan:
+    """A plan for a model that was given: some of the levels, and passes in any order."""
+    levels = [level_pipeline(level) for level in source.subset(sorted(DATAFLOW), least=1)]
+    orders = [f"{any_order(source)}"]
+    return Plan(
+        f"{PREPARE},{to_fixed()}",
+        tuple(dict.fromkeys([*levels, *orders])),
+        source.seed(),
+        events,
+        search,
+        text=True,
+        simulate=True,
+    )

@@ -1,0 +1,413 @@
+"""One model through the compiler: every stage runs and is compared with the one before.
+
+A trial starts from a module on reals. The passes that decide numerics give the integers that all
+else is compared with; pipelines that begin alike share what they have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+from xdsl.parser import Parser
+from xdsl.passes import ModulePass, PassPipeline
+
+from calocc.compiler.data import to_mantissas, to_reals
+from calocc.compiler.design import Design
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.pipeline import new_context, universe, verify
+from calocc.compiler.ports import Port, input_ports, main_function, output_ports
+from calocc.compiler.ranges import intervals
+from calocc.compiler.text import module_text
+from calocc.dialects.dataflow.stream import StreamType
+from calocc.dialects.fixed.arithmetic import to_real
+from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.qnn.op import QnnOp, format_of, is_fixed
+from calocc.runtime.attack import Attack
+from calocc.runtime.emulator import execute
+from calocc.runtime.fuzzing.coverage import Coverage
+from calocc.runtime.fuzzing.events import drawn_events
+from calocc.runtime.fuzzing.explain import (
+    Difference,
+    element_format,
+    first_difference,
+    output_difference,
+)
+from calocc.runtime.fuzzing.folding import RandomFolding
+from calocc.runtime.fuzzing.properties import broken_order, directions
+
+Ints = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+CONTEXT = new_context()
+FLOAT64_NOISE = 2.0**-40
+"""What float64 itself rounds on the way through a small model, relative to its values."""
+
+
+def passes_of(pipeline: str) -> tuple[ModulePass, ...]:
+    """The passes of a pipeline; besides those of calocc there is `random-folding{seed=N}`."""
+    known = {**universe().all_passes, RandomFolding.name: lambda: RandomFolding}
+    return PassPipeline.parse_spec(known, pipeline).passes
+
+
+def run_passes(module: ModuleOp, pipeline: str) -> ModuleOp:
+    """Run a pipeline in place, verifying after every pass; return the module."""
+    for step in passes_of(pipeline):
+        step.apply(CONTEXT, module)
+        verify(module)
+    return module
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done with a model.
+
+    `numerics` leads from reals to integers, each of `pipelines` from there on. `events` are drawn
+    from `seed`, and `search` more are spent on inputs that are far from the model. `emulate` runs
+    the compiled emulator, `text` parses modules back, `simulate` asks for the generated C++.
+    """
+
+    numerics: str
+    pipelines: tuple[str, ...]
+    seed: int = 0
+    events: int = 16
+    search: int = 0
+    emulate: bool = True
+    text: bool = False
+    simulate: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that must not be.
+
+    `check` says what kind, `stage` where: the passes that had run. `events` are the inputs, as
+    reals (1, *shape), that show it; none where the compiler itself failed.
+    """
+
+    check: str
+    stage: str
+    message: str
+    difference: Difference | None = None
+    events: tuple[Reals, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What shrinking must keep: the check, and the exception or pass behind it."""
+        last = self.stage.rpartition(",")[2].partition("{")[0]
+        detail = self.message.partition(":")[0] if self.check == "exception" else last
+        return f"{self.check}/{detail}"
+
+    def __str__(self) -> str:
+        where = f"{self.check} after {self.stage}" if self.stage else self.check
+        shown = [where, f"  {self.message}"]
+        return "\n".join([*shown, f"  {self.difference}"] if self.difference else shown)
+
+
+@dataclass(eq=False)
+class Result:
+    """What came of a trial: a refusal, or failures; and designs that wait for their C++."""
+
+    refusal: str | None = None
+    failures: list[Failure] = field(default_factory=list[Failure])
+    coverage: Coverage = field(default_factory=Coverage)
+    runs: int = 0
+    """Executions that were compared."""
+    emulated: int = 0
+    finished: list[tuple[str, ModuleOp]] = field(default_factory=list[tuple[str, ModuleOp]])
+    """Dataflow modules by pipeline."""
+    inputs: list[Reals] = field(default_factory=list[Reals])
+    expected: list[Ints] = field(default_factory=list[Ints])
+
+
+def is_dataflow(module: ModuleOp) -> bool:
+    """Whether a module is one of processes."""
+    return any(isinstance(a.type, StreamType) for a in main_function(module).args)
+
+
+class Stop(Exception):
+    """A trial has no more to say."""
+
+
+def described(error: Exception) -> str:
+    """An exception on one line."""
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[-1].strip() or lines[0]}"
+
+
+def _outside(array: Ints, bounds: Interval, frac: int) -> tuple[int, int] | None:
+    """The event and the mantissa of a value outside of bounds, if there is one."""
+    aligned = bounds.aligned(frac)
+    wrong = (array < aligned.lo) | (array > aligned.hi)
+    if not wrong.any():
+        return None
+    index = tuple(np.argwhere(wrong)[0])
+    return int(index[0]), int(array[index])
+
+
+@dataclass
+class Trial:
+    """Runs a plan on a module on reals."""
+
+    module: ModuleOp
+    plan: Plan
+    given: Sequence[Reals] = ()
+    """Events to try before any that are drawn."""
+    result: Result = field(default_factory=Result)
+    ports: tuple[Port, ...] = ()
+    """The inputs, once their formats are known."""
+    _stages: dict[tuple[str, ...], ModuleOp] = field(
+        default_factory=dict[tuple[str, ...], ModuleOp]
+    )
+
+    def run(self) -> Result:
+        """All checks of the plan."""
+        try:
+            self._run()
+        except Stop:
+            pass
+        return self.result
+
+    def _run(self) -> None:
+        result, plan = self.result, self.plan
+        result.coverage.see(self.module)
+        reals, lowered = self._lowered()
+        result.coverage.see(lowered)
+        ports = self.ports = input_ports(lowered)
+        drawn = drawn_events(ports, plan.seed, plan.events)
+        result.inputs = [
+            np.concatenate(pair) if self.given else pair[1]
+            for pair in zip(self.given or drawn, drawn, strict=True)
+        ]
+        mantissas = [to_mantissas(p, x) for p, x in zip(ports, result.inputs, strict=True)]
+        result.expected = self._base(lowered, mantissas)
+        self._properties(lowered, mantissas)
+        self._bound(reals, lowered, mantissas)
+        for pipeline in plan.pipelines:
+            self._pipeline(lowered, pipeline, mantissas)
+
+    # ---- numerics --------------------------------------------------------------------------------
+
+    def _lowered(self) -> tuple[ModuleOp, ModuleOp]:
+        """The module as it is lowered, and the same on integers."""
+        before, name, behind = self.plan.numerics.rpartition("lower-to-fixed")
+        prepared = self._applied(self.module, before.rstrip(","))
+        return prepared, self._applied(prepared, name + behind)
+
+    def _applied(self, module: ModuleOp, pipeline: str) -> ModuleOp:
+        """A copy after some passes; what they refuse ends the trial."""
+        copy = module.clone()
+        try:
+            return run_passes(copy, pipeline) if pipeline else copy
+        except CaloccError as error:
+            self.result.refusal = f"{type(error).__name__}: {error.what}"
+        except Exception as error:
+            self.fail("exception", pipeline, described(error))
+        raise Stop
+
+    def _base(self, lowered: ModuleOp, mantissas: Sequence[Ints]) -> list[Ints]:
+        """What the lowered module returns; every value within its format and its interval."""
+        bounds = intervals(main_function(lowered))
+
+        def observe(op: Operation, results: tuple[NDArray[np.int64], ...]) -> None:
+            self._within_format(lowered, "lower-to-fixed", op, results, mantissas)
+            for value, array in zip(op.results, results, strict=True):
+                if value in bounds and isinstance(op, QnnOp) and is_fixed(value):
+                    outside = _outside(array, bounds[value], format_of(value).frac)
+                    if outside is not None:
+                        what = (
+                            f"{op.layer_name}: {op.name} yields {outside[1]} outside its interval"
+                        )
+                        self.fail("interval", "lower-to-fixed", what, mantissas, outside[0])
+
+        self.result.runs += 1
+        return execute(lowered, mantissas, observe)
+
+    def _within_format(
+        self,
+        module: ModuleOp,
+        stage: str,
+        op: Operation,
+        results: tuple[NDArray[np.int64], ...],
+        mantissas: Sequence[Ints],
+    ) -> None:
+        for value, array in zip(op.results, results, strict=True):
+            format = element_format(value.type)
+            if format is None or not array.size:
+                continue
+            lo, hi = int(array.min()), int(array.max())
+            if not format.holds(lo, hi):
+                beyond = hi if hi > format.max_mantissa else lo
+                event = int(np.argwhere(array == beyond)[0][0])
+                layer = getattr(op, "layer_name", op.name)
+                what = f"{layer}: {op.name} yields the mantissa {beyond}, beyond {format}"
+                self.fail("overflow", stage, what, mantissas, event)
+
+    def _bound(self, reals: ModuleOp, lowered: ModuleOp, mantissas: Sequence[Ints]) -> None:
+        """No output is further from the model than its certified bound, on the grid of the port."""
+        attack = Attack(reals, lowered, np.random.default_rng(self.plan.seed), kept=4)
+        with np.errstate(all="ignore"):
+            attack.try_events(mantissas)
+            if self.plan.search:
+                attack.run(self.plan.search)
+        found = zip(output_ports(lowered), attack.worst, attack.culprits, strict=True)
+        for port, worst, culprit in found:
+            if port.bound is None or not np.isfinite(port.bound):
+                continue
+            noise = FLOAT64_NOISE * (1 + port.bound + attack.largest) if port.bound else 0.0
+            if not worst <= port.bound + noise:
+                what = f"output {port.name!r} is {worst:.9g} away, certified are {port.bound:.9g}"
+                self.fail("bound", self.plan.numerics, what, culprit, 0)
+
+    def _properties(self, lowered: ModuleOp, mantissas: Sequence[Ints]) -> None:
+        """What holds of monotone outputs, and of the order of what a softmax takes."""
+        ways = directions(lowered)
+        if any(way for way in ways):
+            lower = [np.minimum(m, m[::-1]) for m in mantissas]
+            upper = [np.maximum(m, m[::-1]) for m in mantissas]
+            pairs = zip(ways, execute(lowered, lower), execute(lowered, upper), strict=True)
+            for k, (way, below, above) in enumerate(pairs):
+                if way and ((above - below) * way < 0).any():
+                    self.fail("monotone", "lower-to-fixed", f"output {k} is not monotone")
+        self.result.runs += 1
+        what = broken_order(lowered, mantissas)
+        if what is not None:
+            self.fail("argmax", "lower-to-fixed", what)
+
+    # ---- passes that keep bits -------------------------------------------------------------------
+
+    def _pipeline(self, lowered: ModuleOp, pipeline: str, mantissas: Sequence[Ints]) -> None:
+        """Pass after pass, each compared."""
+        done: tuple[str, ...] = ()
+        module = lowered
+        for step in passes_of(pipeline):
+            spec = str(step.spec())
+            before, done = module, (*done, spec)
+            known = self._stages.get(done)
+            if known is None:
+                known = self._step(before, step, ",".join(done), mantissas)
+                if known is None:
+                    return
+                self._stages[done] = known
+            module = known
+        if is_dataflow(module):
+            self.result.finished.append((pipeline, module))
+            if self.plan.emulate:
+                self._emulate(module, pipeline)
+            if self.plan.text:
+                self._reparse(module, pipeline)
+
+    def _step(
+        self, before: ModuleOp, step: ModulePass, stage: str, mantissas: Sequence[Ints]
+    ) -> ModuleOp | None:
+        """The module after a pass, if it is right."""
+        module = before.clone()
+        try:
+            step.apply(CONTEXT, module)
+            verify(module)
+        except CaloccError as error:
+            self.result.coverage.count("refused by passes", f"{step.name}: {type(error).__name__}")
+            return None
+        except Exception as error:
+            self.fail("exception", stage, described(error))
+            return None
+        self.result.coverage.see(module)
+        self.result.coverage.count("passes", step.name)
+        failures = len(self.result.failures)
+        found = self._executed(module, stage, mantissas)
+        if found is not None and len(self.result.failures) == failures:
+            self._compare(before, module, found, stage, mantissas)
+        return module if len(self.result.failures) == failures else None
+
+    def _executed(
+        self, module: ModuleOp, stage: str, mantissas: Sequence[Ints]
+    ) -> list[Ints] | None:
+        def observe(op: Operation, results: tuple[NDArray[np.int64], ...]) -> None:
+            self._within_format(module, stage, op, results, mantissas)
+
+        self.result.runs += 1
+        try:
+            return execute(module, mantissas, observe)
+        except Exception as error:
+            self.fail("exception", stage, described(error))
+            return None
+
+    def _compare(
+        self,
+        before: ModuleOp,
+        after: ModuleOp,
+        found: Sequence[Ints],
+        stage: str,
+        mantissas: Sequence[Ints],
+    ) -> None:
+        different = output_difference(before, after, self.result.expected, found)
+        if different is None:
+            return
+        event = different.index[0]
+        one = [m[event : event + 1] for m in mantissas]
+        culprit = first_difference(before, after, one) or different
+        self.fail("bits", stage, "a pass that keeps bits has changed one", mantissas, event,
+                   culprit)  # fmt: skip
+
+    def _emulate(self, module: ModuleOp, pipeline: str) -> None:
+        """The compiled emulator on reals, as a user runs it."""
+        try:
+            outcome = Design("net", module, {}).predict(self.result.inputs, threads=1)
+        except Exception as error:
+            self.fail("exception", f"{pipeline},emulator", described(error))
+            return
+        self.result.emulated += 1
+        outputs = outcome if isinstance(outcome, list) else [outcome]
+        self.compare_reals("emulator", pipeline, module, outputs)
+
+    def compare_reals(
+        self, stage: str, pipeline: str, module: ModuleOp, outputs: Sequence[Reals]
+    ) -> None:
+        """Values of the outputs for the first events against those of the integers."""
+        for port, y, m in zip(output_ports(module), outputs, self.result.expected, strict=True):
+            assert port.format is not None
+            wanted = to_real(m[: len(y)], port.format.frac)
+            if np.array_equal(wanted, y):
+                continue
+            index = tuple(int(n) for n in np.argwhere(wanted != y)[0])
+            scale = 2.0**port.format.frac
+            difference = Difference(
+                port.name, stage, index, float(wanted[index]), float(y[index]),
+                int(wanted[index] * scale), int(y[index] * scale) if np.isfinite(y[index]) else 0,
+                str(port.format),
+            )  # fmt: skip
+            one = tuple(x[index[0] : index[0] + 1] for x in self.result.inputs)
+            what = f"the {stage} disagrees with the integer program"
+            self.result.failures.append(Failure(stage, pipeline, what, difference, one))
+            return
+
+    def _reparse(self, module: ModuleOp, pipeline: str) -> None:
+        """The text of a module parses back to an equal one."""
+        text = module_text(module)
+        try:
+            parsed = Parser(CONTEXT, text).parse_module()
+        except Exception as error:
+            self.fail("exception", f"{pipeline},text", described(error))
+            return
+        if not module.is_structurally_equivalent(parsed):
+            self.fail("text", pipeline, "the text of the module parses to another one")
+
+    def fail(
+        self,
+        check: str,
+        stage: str,
+        message: str,
+        mantissas: Sequence[Ints] = (),
+        event: int = 0,
+        difference: Difference | None = None,
+    ) -> None:
+        """Note a failure, with the event that shows it."""
+        events: tuple[Reals, ...] = ()
+        if mantissas:
+            pairs = zip(self.ports, mantissas, strict=True)
+            events = tuple(to_reals(p, m[event : event + 1]) for p, m in pairs)
+        self.result.failures.append(Failure(check, stage, message, difference, events))

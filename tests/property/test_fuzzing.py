@@ -1,0 +1,264 @@
+"""The fuzzer: its models, what it finds in a broken compiler, and all that it has ever found."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+from calocc.compiler.fuzz_main import main
+from calocc.compiler.keras.importer import known_layers
+from calocc.compiler.pipeline import NUMERICS
+from calocc.dialects.fixed.format import Rounding
+from calocc.dialects.fixed.types import RoundingAttr
+from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantizers import QUANTIZERS
+from calocc.passes.lowering import softmax
+from calocc.passes.narrow_widths import NarrowWidths
+from calocc.runtime.fuzzing import reproducer
+from calocc.runtime.fuzzing.campaign import BadState, Campaign, DaskMissing, executor_of
+from calocc.runtime.fuzzing.cases import Case, Options, Tally, case_of, failures_of
+from calocc.runtime.fuzzing.coverage import never_reached
+from calocc.runtime.fuzzing.plans import level_pipeline
+from calocc.runtime.fuzzing.quantizers import PARAMETERS
+from calocc.runtime.fuzzing.recipes import RECIPES
+from calocc.runtime.fuzzing.shrink import Shrinker
+from calocc.runtime.fuzzing.simulations import Simulated, simulate_all
+from calocc.runtime.fuzzing.trial import Plan, Trial, run_passes
+from calocc.testing import assert_preserves_bits, foldings, formats, models, qnn_modules, tensors
+
+CORPUS = sorted((Path(__file__).parents[1] / "corpus").glob("*.json"))
+SMALL = Options(seed=3, layers=3, events=8, chunk=4, simulated=0)
+FEW = settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_what_was_found_stays_mended(path: Path) -> None:
+    assert [str(failure) for failure in reproducer.replay(path)] == []
+
+
+def test_every_layer_and_quantizer_has_a_recipe() -> None:
+    assert RECIPES.keys() == known_layers().keys()
+    assert PARAMETERS.keys() == QUANTIZERS.keys()
+
+
+# ---- models --------------------------------------------------------------------------------------
+
+
+def test_a_number_and_a_seed_say_all_about_a_case() -> None:
+    texts = [str(case_of(SMALL, k).drawn.module()) for k in (5, 5, 6)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_a_model_is_the_same_in_a_file(number: int, tmp_path: Path) -> None:
+    drawn = case_of(SMALL, number).drawn
+    stored = drawn.module(drawn.write(tmp_path / "model.h5"))
+    assert stored.is_structurally_equivalent(drawn.module())
+
+
+def test_cases_reach_what_there_is() -> None:
+    tally = Tally()
+    options = Options(seed=1, layers=8)
+    for number in range(400):
+        tally.coverage.see_model(case_of(options, number).drawn.model)
+    assert never_reached(tally.coverage)["Keras layers"] == []
+    assert never_reached(tally.coverage)["graphs"] == []
+
+
+# ---- what it finds -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Crooked(ModulePass):
+    """Lets every cast that rounds half to even truncate: a pass that is wrong now and then."""
+
+    name = "crooked"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """In place."""
+        for cast in op.walk():
+            if isinstance(cast, QuantizeOp) and cast.rounding is not None:
+                cast.rounding = RoundingAttr(Rounding.TRN)
+
+
+def broken_case(monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...]) -> Case:
+    """A case that fails as `narrow-widths` also does what `Crooked` does."""
+    narrow = NarrowWidths.apply
+
+    def apply(self: NarrowWidths, ctx: Context, op: ModuleOp) -> None:
+        Crooked().apply(ctx, op)
+        narrow(self, ctx, op)
+
+    monkeypatch.setattr(NarrowWidths, "apply", apply)
+    options = replace(SMALL, layers=6, classes=classes)
+    for number in range(100):
+        case = case_of(options, number)
+        if any(failure.check == "bits" for failure in failures_of(case)):
+            return case
+    raise AssertionError("nothing fails")
+
+
+def test_a_broken_pass_is_found_shrunk_explained_and_replayed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = broken_case(monkeypatch, ("QDense", "QActivation", "Add", "Flatten"))
+    failure = failures_of(case)[0]
+    smallest, shown = Shrinker(case, failure, seconds=600).run()
+    assert len(smallest.drawn.model.layers) <= min(4, len(case.drawn.model.layers))
+    assert shown.difference is not None
+    assert shown.difference.op == "qnn.quantize"
+    assert shown.difference.expected_mantissa != shown.difference.found_mantissa
+    assert smallest.plan.pipelines == ("narrow-widths",)
+    path = reproducer.save(tmp_path, smallest, shown)
+    with pytest.raises(SystemExit):
+        main(["--replay", str(path)])
+    printed = capsys.readouterr().out
+    assert "bits after narrow-widths" in printed
+    assert f"layer {shown.difference.layer!r}" in printed
+    monkeypatch.undo()
+    assert reproducer.replay(path) == []
+
+
+def test_a_wrong_bound_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the recipe of a softmax rounded nothing."""
+    monkeypatch.setattr(softmax, "recipe_deviation", lambda logits, classes: np.zeros(1))
+    case = case_of(replace(SMALL, classes=("Softmax",), layers=1), 0)
+    plan = Plan(NUMERICS, (), search=64)
+    found = failures_of(replace(case, plan=plan))
+    assert [failure.check for failure in found] == ["bound"]
+    assert "certified are 0" in found[0].message
+
+
+def test_cpp_of_many_designs_in_one_program() -> None:
+    """A design whose expected values are other ones is told from those that agree."""
+    trials: list[Trial] = []
+    for number in range(3):
+        plan = Plan(NUMERICS, (level_pipeline(1),), seed=number, events=8, emulate=False)
+        trial = Trial(case_of(SMALL, number).drawn.module(), plan)
+        trial.run()
+        if trial.result.finished:
+            trials.append(trial)
+    assert len(trials) > 1
+    designs = [Simulated(t.result.finished[0][1], t.result.inputs) for t in trials]
+    results = simulate_all(designs)
+    trials[-1].result.expected[0][0] += 1
+    for trial, design, outputs in zip(trials, designs, results, strict=True):
+        assert outputs is not None
+        trial.compare_reals("csim", "", design.module, outputs)
+    assert [bool(t.result.failures) for t in trials] == [False] * (len(trials) - 1) + [True]
+
+
+# ---- campaigns -----------------------------------------------------------------------------------
+
+
+class Here(Executor):
+    """Runs at once what is submitted."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """The result is there already."""
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def test_a_run_goes_on_from_its_state(tmp_path: Path) -> None:
+    whole = Campaign(SMALL, examples=8).run(Here(), ahead=2)
+    state = tmp_path / "state"
+    Campaign(SMALL, examples=4, state=state).run(Here(), ahead=1)
+    resumed = Campaign(SMALL, examples=8, state=state).run(Here(), ahead=3)
+    assert resumed.cases == whole.cases == 8
+    assert resumed.coverage == whole.coverage
+    with pytest.raises(BadState, match="other options"):
+        Campaign(replace(SMALL, seed=4), state=state).run(Here(), ahead=1)
+    state.write_bytes(b"nothing")
+    with pytest.raises(BadState, match="cannot be read"):
+        Campaign(SMALL, state=state).run(Here(), ahead=1)
+
+
+def test_a_cluster_gives_what_this_process_gives() -> None:
+    distributed: Any = pytest.importorskip("distributed")
+    here = Campaign(SMALL, examples=8).run(Here(), ahead=1)
+    with (
+        distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
+        executor_of(1, cluster.scheduler_address) as executor,
+    ):
+        there = Campaign(SMALL, examples=8).run(executor, ahead=2)
+    assert there.coverage == here.coverage
+    assert there.runs == here.runs
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(DaskMissing, match="calocc\\[fuzz\\]"), executor_of(1, "tcp://nowhere:1"):
+        pass
+    absent = "import sys; sys.modules['hypothesis'] = None; import calocc.testing"
+    done = subprocess.run([sys.executable, "-c", absent], capture_output=True, text=True)
+    assert "pip install 'calocc[fuzz]'" in done.stderr
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+
+def test_the_command_attacks_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn = case_of(replace(SMALL, classes=("QDense", "QActivation")), 1).drawn
+    given = [f"--input={name}={text}" for name, text in drawn.inputs.items()]
+    given += [f"--set={text}" for text in drawn.settings]
+    main([str(drawn.write(tmp_path / "m.h5")), "--examples", "20", *given])
+    assert "executions compared" in capsys.readouterr().out
+
+
+def test_the_command_draws_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(tmp_path / "found")
+    main(["--random", "--examples", "4", "--csim", "0", "--layers", "2", "-o", folder])
+    printed = capsys.readouterr().out
+    assert "never reached" in printed
+    assert not (tmp_path / "found").exists()
+
+
+# ---- strategies ----------------------------------------------------------------------------------
+
+
+@FEW
+@given(data=st.data())
+def test_strategies_draw_what_they_say(data: st.DataObject) -> None:
+    format = data.draw(formats())
+    mantissas = data.draw(tensors(format, (3, 2)))
+    assert format.holds(int(mantissas.min()), int(mantissas.max()))
+    drawn = data.draw(models(layers=2, classes=["Dense", "Flatten"]))
+    assert {layer.class_name for layer in drawn.model.layers} <= {
+        *("InputLayer", "QActivation", "Dense", "Flatten")
+    }
+    module = run_passes(data.draw(qnn_modules(layers=2)), "partition-streams,fuse")
+    folded = data.draw(foldings(module))
+    folded.verify()
+
+
+@pytest.mark.parametrize("step", ["canonicalize,cse", "narrow-widths", "thresholds"])
+def test_passes_on_layers_keep_every_bit(step: str) -> None:
+    assert_preserves_bits(step, examples=10)
+
+
+def test_passes_on_processes_keep_every_bit() -> None:
+    assert_preserves_bits("fuse", before="partition-streams", examples=10)
+
+
+def test_a_pass_that_changes_bits_is_told() -> None:
+    with pytest.raises(AssertionError, match=r"crooked changes a bit: layer .*expected .*found"):
+        assert_preserves_bits(Crooked(), examples=200)
