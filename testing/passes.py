@@ -20,6 +20,8 @@ from calocc.runtime.fuzzing.trial import CONTEXT, passes_of, run_passes
 from calocc.testing.strategies import qnn_modules
 
 EVENTS = 16
+SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example)
+"""What hypothesis says of everything that is as large as a model."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def assert_preserves_bits(
         max_examples=examples,
         database=None,
         deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=SLOW,
         phases=[Phase.generate, Phase.shrink],
     )
     @given(qnn_modules(layers), st.integers(0, 2**16))

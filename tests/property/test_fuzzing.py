@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
@@ -37,6 +38,7 @@ from calocc.runtime.fuzzing.shrink import Shrinker
 from calocc.runtime.fuzzing.simulations import Simulated, simulate_all
 from calocc.runtime.fuzzing.trial import Plan, Trial, run_passes
 from calocc.testing import assert_preserves_bits, foldings, formats, models, qnn_modules, tensors
+from calocc.testing.passes import SLOW
 
 CORPUS = sorted((Path(__file__).parents[1] / "corpus").glob("*.json"))
 SMALL = Options(seed=3, layers=3, events=8, chunk=4, simulated=0)
@@ -44,7 +46,7 @@ FEW = settings(
     max_examples=8,
     deadline=None,
     phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=SLOW,
 )
 
 
@@ -138,7 +140,11 @@ def test_a_broken_pass_is_found_shrunk_explained_and_replayed(
 
 def test_a_wrong_bound_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the recipe of a softmax rounded nothing."""
-    monkeypatch.setattr(softmax, "recipe_deviation", lambda logits, classes: np.zeros(1))
+
+    def nothing(logits: object, classes: int) -> NDArray[np.float64]:
+        return np.zeros(1)
+
+    monkeypatch.setattr(softmax, "recipe_deviation", nothing)
     case = case_of(replace(SMALL, classes=("Softmax",), layers=1), 0)
     plan = Plan(NUMERICS, (), search=64)
     found = failures_of(replace(case, plan=plan))
