@@ -1,6 +1,6 @@
 """How many faults in the compiler its tests notice: the mutation score.
 
-Run from the root of the repository: `python -m benchmarks.mutate`. Each mutant is a small, plausible
+Run from the root of the repository: `python -m benchmarks.mutate`. A mutant is a small, plausible
 fault: a text that is replaced in a file, and the tests that should notice. They run against a copy
 of the tree, in which one mutant at a time is made and unmade; the tree itself is never changed.
 `--only WORD` runs the mutants with that word in their names, `--list` shows them all.
@@ -154,9 +154,9 @@ def copy_of(root: Path, place: Path) -> Path:
     """A tree whose packages are files of its own and whose tests and configuration are too."""
     tree = place / "tree"
     tree.mkdir()
-    links = {"ignore": shutil.ignore_patterns("__pycache__"), "symlinks": True}
+    unwanted = shutil.ignore_patterns("__pycache__")
     for name in (*COPIED, "testing", "src", "tests"):
-        shutil.copytree(root / name, tree / name, **links)
+        shutil.copytree(root / name, tree / name, symlinks=True, ignore=unwanted)
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
         shutil.copy(root / name, tree / name)
     return tree

@@ -54,6 +54,8 @@ from calocc.passes.lowering.budget import BudgetNotReached
 from calocc.passes.partitioning.partition import NotStreamable
 from calocc.runtime.cycles import Deadlock, FullChannel, MalformedNetwork, Wait
 from calocc.runtime.deployment import Closed, NoSuchPlace
+from calocc.runtime.fuzzing.campaign import BadState, DaskMissing
+from calocc.runtime.fuzzing.reproducer import NotAReproducer
 from calocc.runtime.gxx import ApTypesMissing, CompilerFailed, CompilerMissing
 from calocc.runtime.host import DeviceFailed, XrtMissing
 from calocc.runtime.reference import (
@@ -61,6 +63,7 @@ from calocc.runtime.reference import (
     ModelLoadError,
     ReferenceUnavailableError,
 )
+from calocc.testing.missing import HypothesisMissing
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -84,6 +87,7 @@ SAMPLES: list[CaloccError] = [
     BadPlacement("powers", "square", "no pipeline has the pass 'fuze'", "take one of fuse"),
     NoKernel("calocc_square.h"),
     NoRule("y", "powers.square", "streaming form", "streams"),
+    BadState("run.state", "it belongs to a run with other options"),
     BadRounding("rounding", "'up' is not a rounding or an overflow"),
     BadRequest("accuracy", "2 is not a relative error between 0 and 1"),
     BrokenPlugin("powers", "calocc_powers", "ModuleNotFoundError: No module named 'powers'"),
@@ -126,6 +130,9 @@ SAMPLES: list[CaloccError] = [
         *("alveo-u50", 0.8, "latency", 5000, 7978, 6047),
         *(Nearest("alveo-u50", 0.9, 4900, 3546), 250.0),
     ),
+    NotAReproducer("failure.json", "it is no JSON"),
+    DaskMissing("tcp://cluster:8786"),
+    HypothesisMissing(),
     NotBuildable("conv", "a beat has 5000 bits", "fold it less"),
     NotStreamable("prelu", "its parameters differ from pixel to pixel", "share them"),
     OccupiedDirectory("mine"),
