@@ -39,8 +39,6 @@ class Options:
     simulated: int = 2
     """Cases of a chunk whose generated C++ is compiled and run; 0 for none."""
     classes: tuple[str, ...] = ()
-    keras: bool = False
-    """Whether models are compared with QKeras."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,6 @@ class Tally:
     runs: int = 0
     emulated: int = 0
     simulated: int = 0
-    compared: int = 0
-    """Models that were run by Keras as well."""
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     coverage: Coverage = field(default_factory=Coverage)
     failures: list[tuple[int, Case, Failure]] = field(
@@ -71,7 +67,7 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Another tally behind this one."""
-        for name in ("cases", "refused", "runs", "emulated", "simulated", "compared"):
+        for name in ("cases", "refused", "runs", "emulated", "simulated"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for stage, seconds in other.seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds

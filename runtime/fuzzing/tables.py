@@ -31,7 +31,6 @@ def stages_table(tally: Tally, seconds: float) -> Table:
         "executions compared": (tally.runs, "stages"),
         "compiled emulator": (tally.emulated, "stages"),
         "generated C++ (g++)": (tally.simulated, "g++"),
-        "compared with Keras": (tally.compared, "keras"),
     }
     for name, (count, stage) in rows.items():
         own = tally.seconds.get(stage, 0.0)

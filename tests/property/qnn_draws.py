@@ -1,4 +1,4 @@
-"""What the property tests of layers draw: formats, tensors, and values of block arguments."""
+"""What the property tests of layers draw besides formats and tensors: values of block arguments."""
 
 from __future__ import annotations
 
@@ -15,19 +15,6 @@ from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.op import QnnOp, Shape, fixed_tensor, format_of, shape_of
 
 Ints = NDArray[np.int64]
-
-
-@st.composite
-def formats(draw: st.DrawFn, widest: int = 6) -> Format:
-    """Narrow formats, with integer bits below 0 and above the width among them."""
-    width = draw(st.integers(1, widest))
-    return Format(draw(st.booleans()), width, draw(st.integers(-2, width + 2)))
-
-
-def values_of(format: Format, shape: Shape) -> st.SearchStrategy[Ints]:
-    """Mantissas of a format; hypothesis likes their extremes and 0."""
-    elements = st.integers(format.min_mantissa, format.max_mantissa)
-    return npst.arrays(np.int64, shape, elements=elements, fill=st.nothing())
 
 
 def integers(lo: int, hi: int, shape: Shape) -> st.SearchStrategy[Ints]:

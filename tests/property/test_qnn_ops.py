@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from qnn_draws import Ints, argument, bounds_of, formats, integers, on_fixed, values_of
+from qnn_draws import Ints, argument, bounds_of, integers, on_fixed
 from xdsl.ir import Block, SSAValue
 
 from calocc.dialects.fixed.arithmetic import quantize_real, to_real
@@ -61,6 +61,7 @@ from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.slice import SliceOp
 from calocc.dialects.qnn.softmax import SoftmaxOp, integer_softmax
 from calocc.dialects.qnn.windows import Padding, Window, exact_matmul
+from calocc.testing import formats, tensors
 
 BATCH = 2
 SMALL = settings(max_examples=30)
@@ -136,7 +137,7 @@ class Operand:
 @st.composite
 def operands(draw: st.DrawFn, shape: Shape, constant: bool = False, widest: int = 6) -> Operand:
     format = draw(formats(widest))
-    values = draw(values_of(format, shape if constant else (BATCH, *shape)))
+    values = draw(tensors(format, shape if constant else (BATCH, *shape)))
     return Operand(shape, format, values, constant)
 
 
@@ -208,7 +209,7 @@ def test_embedding(data: st.DataObject) -> None:
     shape = data.draw(st.sampled_from([(3,), (2, 2)]))
     width = data.draw(st.integers(1, 4))
     format = Format(data.draw(st.booleans()), width, width + data.draw(st.integers(0, 1)))
-    x = Operand(shape, format, data.draw(values_of(format, (BATCH, *shape))))
+    x = Operand(shape, format, data.draw(tensors(format, (BATCH, *shape))))
     w = data.draw(operands((data.draw(st.integers(1, 9)), 2), constant=True))
     checked = case(lambda args: EmbeddingOp(args[0], args[1]), [x, w])
     checked.check()
@@ -500,7 +501,7 @@ def layer_norms(draw: st.DrawFn) -> tuple[LayerNormOp, LayerNormOp, Ints]:
     real = LayerNormOp.real(Block(arg_types=[real_tensor((length,))]).args[0], epsilon)
     around = draw(st.integers(x.min_mantissa, x.max_mantissa))
     near = integers(max(around - 2, x.min_mantissa), min(around + 2, x.max_mantissa), (2, length))
-    return fixed, real, np.concatenate([draw(values_of(x, (2, length))), draw(near)])
+    return fixed, real, np.concatenate([draw(tensors(x, (2, length))), draw(near)])
 
 
 @given(layer_norms())
