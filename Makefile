@@ -1,12 +1,13 @@
 # make demo: set up and compile DeepCalo, run it in the emulator and in the generated C++.
 # make test: set up and run every check.
+# make docs: set up and build the documentation as a site.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    := build/deepcalo_image_calocc
 
-.PHONY: demo test xrt lint format clean
+.PHONY: demo test xrt lint format docs clean
 
 demo: $(VENV)/.calocc
 	$(BIN)/calocc examples/deepcalo/deepcalo_image.h5 -O2 -o $(OUT)
@@ -34,6 +35,10 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: $(VENV)/.test
+	$(BIN)/mkdocs build --strict
+	@echo "open build/site/index.html, or run $(BIN)/mkdocs serve"
+
 clean:
 	rm -rf $(VENV) build
 
@@ -46,5 +51,5 @@ $(VENV)/.calocc: pyproject.toml | $(VENV)/bin/python
 
 # The tests compare with QKeras, hence the float reference.
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,reference,examples,explore]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,docs,reference,examples,explore]'
 	touch $@ $(VENV)/.calocc
