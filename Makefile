@@ -51,5 +51,5 @@ $(VENV)/.calocc: pyproject.toml | $(VENV)/bin/python
 
 # The tests compare with QKeras, hence the float reference.
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,docs,reference,examples,explore]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,docs,explore,fuzz,reference,examples]'
 	touch $@ $(VENV)/.calocc

@@ -101,7 +101,7 @@ def compile_shared(
     compiler is `g++` or what the environment variable CXX names. `-w` is not given: pass it in
     `flags` to silence the headers. Raises CompilerMissing or CompilerFailed.
     """
-    compile_program(sources, output, include_dirs, ("-shared", "-fPIC", *flags))
+    compile_program(sources, output, include_dirs, ("-shared", "-fPIC", *flags), libraries)
 
 
 def compile_program(
@@ -109,6 +109,7 @@ def compile_program(
     output: Path,
     include_dirs: Sequence[Path] = (),
     flags: Sequence[str] = ("-O1",),
+    libraries: Sequence[str] = (),
 ) -> None:
     """Compile `sources` into a program, as `compile_shared` does into a library."""
     compiler = _compiler()
