@@ -12,7 +12,8 @@ from xdsl.passes import ModulePass
 
 from calocc.compiler.ports import main_function
 from calocc.dialects.dataflow.compute import MatvecOp
-from calocc.dialects.dataflow.process import DataflowOp
+from calocc.dialects.dataflow.process import DataflowOp, most_lanes
+from calocc.dialects.dataflow.stream import stream_of
 from calocc.passes.balance import longest_loop
 from calocc.passes.balancing.choice import Share
 from calocc.passes.balancing.folding import Goal, matvecs, refold
@@ -34,8 +35,8 @@ class AnyGoal(Goal):
 def fold_at_random(module: ModuleOp, source: Source) -> None:
     """Give every process of a dataflow module a folding that it may have, in place.
 
-    Matrix products get any PE and SIMD that divide their outputs and inputs, in logic or not;
-    others the lanes that some number of cycles asks for.
+    Matrix products get any SIMD, PE and pixels that fit into a beat, in logic or not; others the
+    layouts that some number of cycles asks for.
     """
     function = main_function(module)
     processes = [op for op in function.body.block.ops if isinstance(op, DataflowOp)]
@@ -48,14 +49,21 @@ def fold_at_random(module: ModuleOp, source: Source) -> None:
 
 
 def _pins(products: list[MatvecOp], source: Source) -> dict[str, dict[str, int]]:
-    """PE and SIMD by layer; layers with several products have none."""
+    """A folding by layer; layers with several products have none."""
     names = [op.layer_name for op in products]
-    pins: dict[str, dict[str, int]] = {}
-    for op in products:
-        if names.count(op.layer_name) == 1 and source.flag():
-            simd, pe = source.one_of(list(op.foldings()))
-            pins[op.layer_name] = {"simd": simd, "pe": pe}
-    return pins
+    return {
+        op.layer_name: _pin(op, source)
+        for op in products
+        if names.count(op.layer_name) == 1 and source.flag()
+    }
+
+
+def _pin(op: MatvecOp, source: Source) -> dict[str, int]:
+    """SIMD, PE and pixels of which none need divide anything."""
+    (n, m), wide, high = op.weights.shape, most_lanes(stream_of(op.x)), most_lanes(op.outputs[0])
+    simd, pe = source.integer(1, min(n, wide)), source.integer(1, min(m, high))
+    pixels = source.integer(1, min(op.row, wide // simd, high // pe))
+    return {"simd": simd, "pe": pe, "pixels": pixels}
 
 
 @dataclass(frozen=True)
