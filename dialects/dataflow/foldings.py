@@ -20,7 +20,8 @@ class Product:
 
     `widest` are the elements that a beat of inputs and of outputs may have at most. `packed`
     neighbouring outputs share a multiplier. What comes before takes `floors[k]` cycles at least to
-    bring the k-th of `least_parts(width)` pixels at once (no floors: it is never the slower one).
+    bring the k-th of `least_parts(width)` pixels at once, a beat for each group of them, and one more
+    for each beat more (no floors: it is never the slower one).
     """
 
     rows: int
@@ -80,8 +81,9 @@ def foldings(product: Product, pin: Pin = Pin()) -> Foldings:
     if fits.any():
         simd, pe, pixels = simd[fits], pe[fits], pixels[fits]
     groups = product.rows * _parts(product.width, pixels)
-    cycles = groups * _parts(product.inputs, simd) * _parts(product.outputs, pe)
-    cycles = np.maximum(cycles, _floors(product, pixels))
+    beats = groups * _parts(product.inputs, simd)
+    coming = _floors(product, pixels) + beats - groups
+    cycles = np.maximum(beats * _parts(product.outputs, pe), coming)
     needed = cycles < _fastest_below(product, pixels) if pin.pixels is None else slice(None)
     simd, pe, pixels, cycles = simd[needed], pe[needed], pixels[needed], cycles[needed]
     multipliers = simd * pixels * -(-pe // product.packed)

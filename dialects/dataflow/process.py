@@ -121,7 +121,8 @@ class DataflowOp(IRDLOperation, ABC):
         """
 
     def least_cycles(self, pixels: Sequence[int]) -> tuple[int, ...]:
-        """For some numbers of pixels per beat the least cycles per event; 0 where none is known."""
+        """For some numbers of pixels per beat the least cycles per event, all of a pixel in a beat;
+        each beat more takes one more. 0 where none is known."""
         return (0,) * len(pixels)
 
     def fold_inside(self, folding: Folding) -> None:

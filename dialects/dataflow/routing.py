@@ -8,7 +8,7 @@ from math import gcd, prod
 
 import numpy as np
 from xdsl.dialects.builtin import I64, IntegerAttr, i64
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
@@ -150,25 +150,41 @@ class WindowOp(ProcessOp):
         most = most_lanes(stream_of(self.x))
         return schedules.fastest_windows(self.geometry(SINGLE, SINGLE), tuple(pixels), most)
 
+    @property
+    def consumer(self) -> Operation | None:
+        """What takes the windows."""
+        return self.result.get_user_of_unique_use()
+
     def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
         """Read what is offered, emit what the consumer wants; wider where that is too slow."""
-        wanted, shape = self._wanted(offered[0], target), self.geometry(SINGLE, SINGLE)
-        whole = Layout(self.result.type.shape[-1], wanted.pixels)
-        legal = shape.layouts(wanted.pixels, most_lanes(stream_of(self.x)))
-        fits = offered[0].pixels in shape.steps(wanted.pixels)
-        taken = choose(
-            [*([offered[0]] if fits else []), *legal],
-            lambda layout: schedules.window_trips(shape, layout, whole),
-            target,
-            offered[0],
-        )
-        given = choose(
-            self._given(wanted),
-            lambda layout: schedules.window_trips(shape, taken, layout),
-            target,
-            wanted,
-        )
+        consumer, wanted = self.consumer, SINGLE
+        if isinstance(consumer, DataflowOp):
+            wanted = consumer.fold((Layout(offered[0].lanes),), target).inputs[0]
+        return self.fold_for(wanted, offered, target)
+
+    def fold_for(self, wanted: Layout, offered: tuple[Layout, ...], target: int) -> Folding:
+        """`fold` for a consumer that wants this."""
+        shape, (given, *wider) = self.geometry(SINGLE, SINGLE), self._given(wanted)
+        taken = self._taken(shape, given, offered[0], target)
+        if wider and schedules.window_trips(shape, taken, given) > target:
+            taken = self._taken(shape, wider[-1], offered[0], target)
+            trips = (schedules.window_trips(shape, taken, layout) for layout in wider)
+            fast = (y for y, n in zip(wider, trips, strict=True) if n <= target)
+            given = next(fast, wider[-1])
         return Folding((taken,), (given,))
+
+    def _taken(
+        self, shape: schedules.Window, given: Layout, offered: Layout, target: int
+    ) -> Layout:
+        """The layout of the image for these windows."""
+        legal = shape.layouts(given.pixels, most_lanes(stream_of(self.x)))
+        fits = offered.pixels in shape.steps(given.pixels)
+        return choose(
+            [*([offered] if fits else []), *legal],
+            lambda layout: schedules.window_trips(shape, layout, given),
+            target,
+            offered,
+        )
 
     def _given(self, wanted: Layout) -> list[Layout]:
         """Layouts of the windows, from the one that is wanted to wider ones."""
@@ -176,19 +192,12 @@ class WindowOp(ProcessOp):
         wider = (Layout(n, pixels) for n in least_parts(y.shape[-1]) if n > wanted.lanes)
         return [wanted, *(layout for layout in wider if layout.width <= most_lanes(y))]
 
-    def _wanted(self, offered: Layout, target: int) -> Layout:
-        """What the consumer would take."""
-        consumer = self.result.get_user_of_unique_use()
-        if not isinstance(consumer, DataflowOp):
-            return SINGLE
-        return consumer.fold((Layout(offered.lanes),), target).inputs[0]
-
     def registers(self) -> int:
-        """The beats of a window or of a pixel, their lanes, or the columns that are held."""
+        """The beats of a window or of a pixel, their lanes, or the pixels and channels held."""
         x, y = stream_of(self.x), self.result.type
         shape = self.geometry(x.layout, y.layout)
         beats = max(shape.beats_out, shape.beats_in)
-        return max(beats, self.window.height, shape.held, super().registers())
+        return max(beats, self.window.height, shape.held, x.shape[-1], super().registers())
 
     def resources(self) -> Resources:
         """Rings of lines and columns, window registers and the multiplexer behind them."""

@@ -126,6 +126,9 @@ def _folding(op: DataflowOp, target: int, pins: Pins) -> Folding:
         return op.fold_pinned(offered, target, pin_of(op, pins))
     if single_values(op.parent_op()) and not _has_window(op):
         return _single(op, target)
+    if isinstance(op, WindowOp) and isinstance(user := op.consumer, MatvecOp):
+        pinned = user.fold_pinned((Layout(offered[0].lanes),), target, pin_of(user, pins))
+        return op.fold_for(pinned.inputs[0], offered, target)
     return op.fold(offered, target)
 
 

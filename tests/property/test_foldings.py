@@ -52,7 +52,8 @@ def cost_of(p: Product, simd: int, pe: int, pixels: int) -> tuple[int, int]:
     """Cycles and multipliers of a folding."""
     cycles = p.rows * -(-p.width // pixels) * -(-p.inputs // simd) * -(-p.outputs // pe)
     floor = p.floors[least_parts(p.width).index(pixels)] if p.floors else 0
-    return max(cycles, floor), simd * pixels * -(-pe // p.packed)
+    groups, folds = p.rows * -(-p.width // pixels), -(-p.inputs // simd)
+    return max(cycles, floor + groups * (folds - 1)), simd * pixels * -(-pe // p.packed)
 
 
 @settings(deadline=None)
