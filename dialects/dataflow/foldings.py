@@ -20,8 +20,8 @@ class Product:
 
     `widest` are the elements that a beat of inputs and of outputs may have at most. `packed`
     neighbouring outputs share a multiplier. What comes before takes `floors[k]` cycles at least to
-    bring the k-th of `least_parts(width)` pixels at once, a beat for each group of them, and one more
-    for each beat more (no floors: it is never the slower one).
+    bring the k-th of `least_parts(width)` pixels at once, a beat for each group of them, and one
+    more for each beat more (no floors: it is never the slower one).
     """
 
     rows: int
