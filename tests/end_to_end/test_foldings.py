@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("example", "foldings"), [("jets", 2), ("digits", 2), ("deepcalo", 1)])
+@pytest.mark.parametrize(("example", "foldings"), [("jets", 1), ("digits", 2), ("deepcalo", 1)])
 def test_bits_and_cycles_at_drawn_foldings(example: str, foldings: int) -> None:
     """PE and SIMD that do not divide the sizes, and several pixels at once where there are any."""
     options = ["--model", example, "--foldings", str(foldings), "--seed", "1", "--events", "2"]
