@@ -109,50 +109,55 @@ def attempt(
     With `give_up` there is no search for a requirement that no folding meets.
     """
     search = Search(module, wish.pins, place.limits)
-    slowest = _smallest(search, place, longest_loop(main_function(module)))
-    function = search.trial(slowest)
-    if not search.fits_with_fifos(function):
+    slowest, function, fits = _smallest(search, place, longest_loop(main_function(module)))
+    if not fits:
         return TooLarge(_lacking(function, place))
     if obstacle := find_obstacle(function):
         raise obstacle
-    relaxed = Relaxation.of(search.trial(uniform(module, 1)), wish.pins)
-    available = amounts(place.limits)
-    bounds = Bounds(relaxed.latency(available), relaxed.interval(available))
-    slow = _slow(wish.requirement, bounds.latency, bounds.interval, bounds)
-    if slow is not None and give_up:
+    need = wish.requirement
+    if give_up and (slow := _slow(need, _bounds(search, need.latency, need.interval), None)):
         return slow
-    goal = _searched(search, slowest, wish, bounds.interval)
+    goal = _searched(search, slowest, wish, Relaxation.deepest(function))
     trial = search.measured(search.trial(goal))
-    if slow := _slow(wish.requirement, trial.latency, trial.interval, bounds):
+    bounds = _bounds(search, trial.latency, trial.interval)
+    if slow := _slow(need, bounds, trial):
         return slow
     if not wish.is_thrifty:
         return Fit(goal, trial, bounds)
     device = amounts(place.resources)
-    goal = Thrift(search, wish.requirement, device).smallest(goal)
-    part = relaxed.part(device, wish.requirement)
+    goal = Thrift(search, need, device).smallest(goal)
+    part = Relaxation.of(search.fastest(), wish.pins, need.latency).part(device, need)
     return Fit(goal, search.measured(search.trial(goal)), replace(bounds, part=part))
 
 
-def _smallest(search: Search, place: Place, cycles: int) -> Goal:
-    """The smallest design: as slow as can be, or what takes least of the device while the processes
-    beside matrix products are slow or fast, which need less memory between them."""
-    best = uniform(search.module, cycles)
-    if search.fits_with_fifos(search.trial(best)):
-        return best
-    device, none = amounts(place.resources), np.zeros((0, len(best.matvecs)))
-    least = np.inf
-    for k in range(PACES):
-        others = max(cycles >> (3 * k), 1)
-        search.trial(replace(best, others=others))
-        shares = search.cheapest(none, np.zeros(0), UNLIMITED, device)
-        goal = Goal(shares, others)
+def _bounds(search: Search, latency: int | None, interval: int | None) -> Bounds:
+    """What no folding within the limits is below that is faster than these cycles."""
+    relaxed = Relaxation.of(search.fastest(), search.pins, latency)
+    available = amounts(search.limits)
+    least = relaxed.latency(available) if latency is not None else 0
+    return Bounds(least, relaxed.interval(available) if interval is not None else 0)
+
+
+def _smallest(search: Search, place: Place, cycles: int) -> tuple[Goal, FuncOp, bool]:
+    """The smallest design, and whether it fits: as slow as can be, or what takes least of the
+    device while the processes beside matrix products are slow or fast, which need less memory
+    between them."""
+    slowest = uniform(search.module, cycles)
+    function = search.trial(slowest)
+    if search.fits_with_fifos(function):
+        return slowest, function, True
+    device, none = amounts(place.resources), np.zeros((0, len(slowest.matvecs)))
+    found: list[tuple[float, Goal, FuncOp]] = []
+    for others in (max(cycles >> (3 * k), 1) for k in range(PACES)):
+        search.trial(replace(slowest, others=others))
+        goal = Goal(search.cheapest(none, np.zeros(0), UNLIMITED, device), others)
         function = search.trial(goal)
         if search.fits_with_fifos(function):
-            return goal
+            return goal, function, True
         part = float((amounts(total_resources(function)) / np.maximum(device, 1e-3)).max())
-        if part < least:
-            best, least = goal, part
-    return best
+        found.append((part, goal, function))
+    _, goal, function = min(found, key=lambda row: row[0])
+    return goal, function, False
 
 
 def _lacking(function: FuncOp, place: Place) -> tuple[tuple[str, int, int], ...]:
@@ -163,10 +168,10 @@ def _lacking(function: FuncOp, place: Place) -> tuple[tuple[str, int, int], ...]
     return tuple(sorted(lacking, key=lambda row: row[2] / row[1]))
 
 
-def _searched(search: Search, slowest: Goal, wish: Wish, least: int) -> Goal:
+def _searched(search: Search, slowest: Goal, wish: Wish, depth: int) -> Goal:
     """The fastest design, or with a requirement the first that meets it."""
-    need, depth = wish.requirement, Relaxation.deepest(search.trial(slowest))
-    goal = search.least_interval(slowest, least - depth)
+    need = wish.requirement
+    goal = search.least_interval(slowest)
     if wish.is_thrifty and need.latency is None:
         return goal
     if wish.optimize == "throughput" and not wish.is_thrifty:
@@ -175,12 +180,13 @@ def _searched(search: Search, slowest: Goal, wish: Wish, least: int) -> Goal:
     return search.least_latency(goal, CAPS, need.latency or 0, most)
 
 
-def _slow(need: Requirement, latency: int, interval: int, bounds: Bounds) -> TooSlow | None:
-    """What is required and not met with these cycles."""
-    if need.latency is not None and latency > need.latency:
-        return TooSlow("latency", need.latency, latency, bounds.latency)
-    if need.interval is not None and interval > need.interval:
-        return TooSlow("interval", need.interval, interval, bounds.interval)
+def _slow(need: Requirement, bounds: Bounds, trial: Trial | None) -> TooSlow | None:
+    """What is required and not met by a design, or if there is none by the bounds."""
+    for kind in ("latency", "interval"):
+        wanted, bound = getattr(need, kind), getattr(bounds, kind)
+        taken = bound if trial is None else getattr(trial, kind)
+        if wanted is not None and taken > wanted:
+            return TooSlow(kind, wanted, taken, bound)
     return None
 
 

@@ -65,22 +65,25 @@ class Columns:
     costs: Amounts
 
     @staticmethod
-    def of(ops: Sequence[MatvecOp], pins: Pins) -> Columns:
-        """All foldings that pins leave, in DSP slices and in logic."""
-        rows = [(k, row) for k, op in enumerate(ops) for row in _options(op, pin_of(op, pins))]
+    def of(ops: Sequence[MatvecOp], pins: Pins, most: float) -> Columns:
+        """The foldings up to `most` cycles that pins leave, in DSP slices and in logic."""
+        rows = [
+            (k, row) for k, op in enumerate(ops) for row in _options(op, pin_of(op, pins), most)
+        ]
         layer = np.array([row[0] for row in rows], np.intp)
         table = np.array([row[1] for row in rows]).reshape(len(rows), 2 + FEATURES + COSTS)
         time, costs = table[:, 2 : 2 + FEATURES], table[:, 2 + FEATURES :]
         return Columns(layer, table[:, 0], table[:, 1], time, costs)
 
 
-def _options(op: MatvecOp, pin: Pin) -> Iterator[Amounts]:
+def _options(op: MatvecOp, pin: Pin, most: float) -> Iterator[Amounts]:
     """Per number of cycles and kind of multiplier the least of everything: trips, trips with the
     drained pipeline, features, costs."""
     price, best = op.costs(), dict[tuple[int, bool], Amounts]()
     for in_logic in (False, True):
         for simd, pe, pixels in op.foldings(pin, in_logic).triples(slice(None)):
-            trips = op.cycles(simd, pe, pixels)
+            if (trips := op.cycles(simd, pe, pixels)) > most:
+                continue
             time = _features(op, simd, pe, pixels)
             cost = amounts(price(simd, pe, pixels, in_logic))
             row = np.concatenate([[trips, trips + time[DEPTH] - 1], time, cost])
@@ -279,30 +282,40 @@ def _depth(op: ProcessOp) -> float:
 class Relaxation:
     """Bounds from below for every folding of a design.
 
-    `columns` are the foldings of its matrix products, `spent` is what anything else needs at
-    least, `idle` the interval that no other process can be below.
+    `columns` are the foldings of its matrix products that can be part of a design which takes
+    `most` cycles for an event; with more of them there is none. `spent` is what anything else needs
+    at least, `idle` the interval that no other process can be below.
     """
 
+    most: float
     columns: Columns
     pixels: Pixels
     spent: Amounts
     idle: int
 
     @staticmethod
-    def of(fastest: FuncOp, pins: Pins) -> Relaxation:
-        """The relaxation of a design in which everything is folded to be fast."""
+    def of(fastest: FuncOp, pins: Pins, most: int | None = None) -> Relaxation:
+        """The relaxation of a design in which everything is folded to be fast, for those that take
+        `most` cycles for an event (none: any number)."""
         processes = processes_of(fastest)
         ops = [op for op in processes if isinstance(op, MatvecOp)]
         others = [op for op in processes if not isinstance(op, MatvecOp | LanesOp)]
         spent = sum((amounts(op.least_resources()) for op in others), _least_fifos(fastest))
         schedules = (op.schedule() for op in others)
         idle = max((s.trips + s.depth for s in schedules), default=0)
-        columns = Columns.of(ops, pins)
-        return Relaxation(columns, pixels_of(fastest), spent, idle)
+        limit = UNLIMITED if most is None else most
+        columns = Columns.of(ops, pins, limit)
+        return Relaxation(limit, columns, pixels_of(fastest), spent, idle)
+
+    @property
+    def _possible(self) -> bool:
+        """Whether every layer has a folding left."""
+        return len(set(self.columns.layer)) == self.pixels.layers
 
     def interval(self, available: Amounts) -> int:
-        """Cycles that no interval within these resources can be below."""
-        known = np.unique(self.columns.interval)
+        """Cycles that no interval within these resources can be below, of the designs that take up
+        to `most` cycles for an event."""
+        known = np.unique(np.maximum(self.columns.interval, self.idle))
         low, high = 0, len(known) - 1  # whether `high` can be reached is not asked
         while low < high:
             middle = (low + high) // 2
@@ -310,7 +323,7 @@ class Relaxation:
                 low = middle + 1
             else:
                 high = middle
-        return max(self.idle, int(known[low]) if len(known) else 0)
+        return int(known[low]) if len(known) else self.idle
 
     @staticmethod
     def deepest(function: FuncOp) -> int:
@@ -359,20 +372,22 @@ class Relaxation:
         return Limits(self.columns.costs.T, fixed, scale)
 
     def latency(self, available: Amounts) -> int:
-        """Cycles that no latency within these resources can be below."""
+        """Cycles that no latency within these resources can be below, of those up to `most`."""
         columns = self.columns
+        if not self._possible:
+            return int(self.most)
         room = self._resources(available - self.spent, np.zeros(len(available)))
         chains = [self.pixels.longest(self._quickest())]
         best = 0.0
         for _ in range(MOST_CHAINS):
             if (mixture := least(columns.layer, room + _waits(columns, chains))) is None:
-                break
+                return int(self.most)
             best = max(best, mixture.bound)
             found = self.pixels.longest(self._mixed(mixture))
             chains.append(found)
             if _cycles(found, self._mixed(mixture)) - mixture.bound < CLOSE:
                 break
-        return ceil(best * (1 - SAFETY))
+        return ceil(min(best * (1 - SAFETY), self.most))
 
     def _quickest(self) -> Amounts:
         features = np.full((self.pixels.layers, FEATURES), np.inf)
@@ -399,7 +414,8 @@ def _waits(columns: Columns, chains: Sequence[Chain], most: float | None = None)
 
 
 def _least_fifos(function: FuncOp) -> Amounts:
-    """What FIFOs take that hold two elements each."""
-    inner = (f for f in fifos_of(function) if isinstance(f.source, OpResult))
+    """What FIFOs take that hold two elements each, without those behind converters."""
+    owners = ((f, f.source.owner) for f in fifos_of(function) if isinstance(f.source, OpResult))
+    inner = (f for f, owner in owners if not isinstance(owner, LanesOp))
     widths = (stream_of(f.source).format.width for f in inner)
     return sum((amounts(resources.fifo(2, width)) for width in widths), np.zeros(5))

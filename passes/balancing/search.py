@@ -92,6 +92,10 @@ class Search:
         """Share out what other processes and FIFOs leave over."""
         return self.market.divide(weights, most, self._others + self._fifos)
 
+    def fastest(self) -> FuncOp:
+        """The design in which everything is as fast as it can be."""
+        return self.trial(Goal((Share(1),) * len(self.market.shares), 1))
+
     def cheapest(
         self, chains: Weights, allowed: Weights, most: float, device: Amounts
     ) -> tuple[Share, ...]:
@@ -100,8 +104,9 @@ class Search:
         return self.market.cheapest(chains, allowed, most, spent, device)
 
     def fits(self, function: FuncOp) -> bool:
-        """Whether processes are within the limits of the device and of synthesis."""
-        used = amounts(total_resources(function))
+        """Whether processes are within the limits of the device and of synthesis, beside FIFOs as
+        they were sized last."""
+        used = amounts(total_resources(function)) + self._fifos
         return bool(np.all(used <= amounts(self.limits))) and find_obstacle(function) is None
 
     def fits_with_fifos(self, function: FuncOp) -> bool:
@@ -112,36 +117,54 @@ class Search:
         self._fifos = used - processes
         return bool(np.all(used <= amounts(self.limits)))
 
-    def least_interval(self, slowest: Goal, least: int = 0) -> Goal:
-        """The smallest number of cycles that all processes can keep to; fewer than `least` are
-        known to be impossible."""
-        for _ in range(RETRIES):
-            self.trial(slowest)
-            goal = self._bisect(slowest, least)
-            if self.fits_with_fifos(self.trial(goal)):
-                return goal
+    def least_interval(self, slowest: Goal) -> Goal:
+        """The smallest number of cycles that all processes can keep to."""
+        for desperate in (False, True):
+            for _ in range(RETRIES):
+                self.trial(slowest)
+                goal = self._bisect(slowest, desperate)
+                if self.fits_with_fifos(self.trial(goal)) and goal is not slowest:
+                    return goal
         return slowest
 
-    def _bisect(self, slowest: Goal, least: int) -> Goal:
-        low, high, best = max(least - 1, 0), slowest.others, slowest  # `high` fits, `low` does not
+    def _bisect(self, slowest: Goal, desperate: bool) -> Goal:
+        low, high, best = 0, slowest.others, slowest  # `high` fits, `low` does not
+        if not desperate:
+            low = self._promising(high) - 1
         step = max(low // 64, 1)
         while high - low > max(1, high // 256):
-            middle = min(low + step, (low + high) // 2)
-            goal = self._within(middle)
+            middle = min(low + step, (low + high) // 2) if low else (low + high) // 2
+            goal = self._within(middle, desperate)
             if goal is None:
                 low, step = middle, 4 * step
             else:
                 best, high = goal, middle
         return best
 
-    def _within(self, cycles: int) -> Goal | None:
-        """A goal in which no process takes more cycles, if one fits."""
+    def _promising(self, high: int) -> int:
+        """The fewest cycles for which resources can be divided beside what the slowest processes
+        leave over."""
+        weights, low = np.zeros(len(self.market.shares)), 0
+        while high - low > max(1, high // 256):
+            middle = (low + high) // 2
+            if self._divide(weights, middle) is None:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def _within(self, cycles: int, desperate: bool) -> Goal | None:
+        """A goal in which no process takes more cycles, if one fits.
+
+        Prices tell DSP slices from the rest only; who is `desperate` has each resource priced.
+        """
         weights = np.zeros(len(self.market.shares))
         none, available = np.zeros((0, len(weights))), amounts(self.limits)
         for _ in range(2):  # what converters and windows take is known after a trial
-            shares = self._divide(weights, cycles)
-            if shares is None:  # prices that only tell DSP slices from the rest may not do
+            if desperate:
                 shares = self.cheapest(none, np.zeros(0), cycles, available)
+            elif (shares := self._divide(weights, cycles)) is None:
+                return None
             goal = Goal(shares, cycles)
             function = self.trial(goal)
             slow = single_values(function) and longest_loop(function) > cycles
@@ -162,12 +185,14 @@ class Search:
         `slowest` cycles.
         """
         first = self.measured(self.trial(start))
-        best, latency, others = start, first.latency, self._others
+        if first.latency <= enough:
+            return start
+        others = self._others
+        better: list[tuple[int, Goal]] = []
         for cap in caps if first.shares.size else ():
             weights, most = first.shares, int(min(start.others * cap, slowest))
+            self._soundest(better, start)  # what FIFOs take in the best design so far
             for round in range(1, ROUNDS + 1):
-                if latency <= enough:
-                    return best
                 shares = self._divide(weights, most)
                 if shares is None:
                     self._others = others
@@ -175,12 +200,20 @@ class Search:
                 goal = replace(start, matvecs=shares)
                 function = self.trial(goal)
                 found = self.measured(function)
-                better = found.latency < latency and self.fits(function)
-                if better and self.fits_with_fifos(function):
-                    best, latency = goal, found.latency
+                if found.latency < first.latency and self.fits(function):
+                    better.append((found.latency, goal))
+                    if found.latency <= enough and self.fits_with_fifos(function):
+                        return goal
                 newest = max(1 / (round + 1), SLOWEST_AVERAGE)
                 weights = weights + (found.shares - weights) * newest
-        return best
+        return self._soundest(better, start)
+
+    def _soundest(self, better: list[tuple[int, Goal]], start: Goal) -> Goal:
+        """The fastest of some goals that fits with its FIFOs; `start` if none does."""
+        for _, goal in sorted(better, key=lambda pair: pair[0]):
+            if self.fits_with_fifos(self.trial(goal)):
+                return goal
+        return start
 
     def measured(self, function: FuncOp) -> Trial:
         """Simulate an event."""

@@ -50,6 +50,9 @@ def test_no_folding_is_below_the_bounds_for_what_it_takes(
     used = amounts(total_resources(function))
     assert relaxed.latency(used) <= trial.latency
     assert relaxed.interval(used) <= trial.interval
+    quick = Relaxation.of(search.fastest(), {}, trial.latency)
+    assert quick.latency(used) <= trial.latency
+    assert quick.interval(used) <= trial.interval
     need = Requirement(trial.latency, trial.interval)
     parts = used / np.maximum(used, 1)
     assert relaxed.part(np.maximum(used, 1), need) <= parts.max() + 1e-9
