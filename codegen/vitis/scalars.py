@@ -40,16 +40,16 @@ class FunctionBody:
         self.names[op.result] = self.name(base)
         self.lines.append(f"const {fixed_type(op.out)} {self.names[op.result]} = {expression};")
 
-    def table(self, base: str, type: str, texts: list[str], per_channel: int) -> str:
-        """A constant table with `per_channel` entries for each channel, one bank per lane; zeros
-        where the last fold has more lanes than channels.
+    def table(self, base: str, type: str, texts: list[str], per_channel: int | None = None) -> str:
+        """A constant table with an entry for each channel, or an array of `per_channel`, one bank
+        per lane; zeros where the last fold has more lanes than channels.
 
-        Returns the expression for the channel's entry (the array of them if there are several).
+        Returns the expression for the channel's entry or array.
         """
-        name = self.name(base)
+        name, inner = self.name(base), "" if per_channel is None else f"[{per_channel}]"
+        per_channel = per_channel or 1
         texts = [*texts, *["0"] * (-len(texts) % (per_channel * self.lanes))]
         size = f"[{len(texts) // per_channel // self.lanes}][{self.lanes}]"
-        inner = f"[{per_channel}]" if per_channel > 1 else ""
         self.lines.append(
             f"static const {type} {name}{size}{inner} = {{\n"
             f"{INDENT}    {rows(texts, INDENT + '    ')}}};"
@@ -121,7 +121,7 @@ def _constant(body: FunctionBody, op: ops.ScalarOp) -> None:
     if values.size == 1:
         body.value(op, base, texts[0])
     else:
-        body.names[op.result] = body.table(base, fixed_type(op.out), texts, 1)
+        body.names[op.result] = body.table(base, fixed_type(op.out), texts)
 
 
 @emits(ops.QuantizeOp)
