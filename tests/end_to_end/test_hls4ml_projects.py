@@ -180,6 +180,7 @@ def register_minimum() -> None:
     static const unsigned n_positions = 1;
     static const unsigned n_taps = {n_in};
     static const unsigned n_chan = {n_filt};
+    static const unsigned n_pixels = 1;
     static accum_t combine(const accum_t &a, const accum_t &b) {{ return b < a ? b : a; }}
 }};
 """
