@@ -20,8 +20,9 @@ Entry = dict[str, Any]
 def hls_config(module: ModuleOp) -> Mapping[str, Any]:
     """Types and reuse factors of a dataflow module by layer.
 
-    A product takes `inputs / SIMD * outputs / PE` cycles, as hls4ml counts reuse. Layers of several
-    products (recurrent ones, Einsum) have no single one and are left out.
+    A multiplier is used once for each part of the inputs and each part of the outputs, as hls4ml
+    counts reuse. Layers of several products (recurrent ones, Einsum) are left out, and reuse where
+    several vectors are multiplied at once.
     """
     layers: dict[str, Entry] = {p.name: _input(p) for p in input_ports(module)}
     products = [op for op in processes_of(main_function(module)) if isinstance(op, MatvecOp)]
@@ -39,8 +40,9 @@ def _input(port: Port) -> Entry:
 def _product(op: MatvecOp) -> Entry:
     inputs, outputs = op.weights.shape
     types = {"weight": _text(op.weight_type.format), "accum": _text(op.accumulator)}
-    reuse = (inputs // op.simd) * (outputs // op.pe)
-    return {"Precision": types, "ReuseFactor": reuse, "Strategy": "Resource"}
+    parts = -(-inputs // op.simd) * -(-outputs // op.pe)
+    reuse = {"ReuseFactor": parts} if op.pixels == 1 else {}
+    return {"Precision": types, **reuse, "Strategy": "Resource"}
 
 
 def _text(format: Format, rounding: str = "trn", overflow: str = "wrap") -> str:

@@ -115,11 +115,11 @@ def test_defaults_of_hls4ml_change_nothing_in_a_quantized_model() -> None:
     assert design.module.is_structurally_equivalent(expected.module)
 
 
-def folding(design: Design, layer: str) -> tuple[int, int]:
-    """PE and SIMD of a layer."""
+def product(design: Design, layer: str) -> MatvecOp:
+    """The matrix product of a layer."""
     ops = [op for op in design.module.walk() if isinstance(op, MatvecOp)]
     (op,) = [op for op in ops if op.layer_name == layer]
-    return op.pe, op.simd
+    return op
 
 
 def test_reuse_factors_by_model_class_and_name() -> None:
@@ -129,9 +129,10 @@ def test_reuse_factors_by_model_class_and_name() -> None:
         "LayerName": {"dense_3": {"ReuseFactor": 1}},
     }
     design = calocc.compile(JETS.model, hls4ml_config=config, settings=("dense_4.pe=5",))
-    assert folding(design, "dense_2") == (32, 4)
-    assert folding(design, "dense_3") == (32, 32)
-    assert folding(design, "dense_4")[0] == 5
+    shared, alone, set_by_hand = (product(design, f"dense_{k}") for k in (2, 3, 4))
+    assert shared.pe * shared.simd == 64 * 32 // 16
+    assert (alone.pe, alone.simd) == (32, 32)
+    assert set_by_hand.pe == 5
 
 
 def test_part_and_clock_are_those_of_the_configuration_unless_given(tmp_path: Path) -> None:

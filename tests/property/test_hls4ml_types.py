@@ -1,4 +1,4 @@
-"""Types, tables, accumulators and reuse factors of hls4ml as plain arithmetic."""
+"""Types, tables and accumulators of hls4ml as plain arithmetic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from calocc.compiler.hls4ml.layers.accumulators import loss_of
 from calocc.compiler.hls4ml.precision import parse_precision, type_text
-from calocc.compiler.hls4ml.reuse import folding_for
 from calocc.dialects.fixed.arithmetic import quantize
 from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.qnn.hls_table import TABLES, HlsTable
@@ -111,23 +110,6 @@ def test_an_accumulator_that_holds_the_sums_loses_nothing() -> None:
     assert loss_of(FixedPoint(7, 4), result, operand, kernel, bias) is None
     assert "overflow" in (loss_of(FixedPoint(6, 3), result, operand, kernel, bias) or "")
     assert "cuts" in (loss_of(FixedPoint(6, 4), result, operand, kernel, bias) or "")
-
-
-@given(st.integers(1, 200), st.integers(1, 64), st.integers(1, 400))
-def test_a_folding_divides_and_comes_near(inputs: int, outputs: int, reuse: int) -> None:
-    pe, simd = folding_for(inputs, outputs, reuse)
-    assert inputs % simd == outputs % pe == 0
-    found = abs(inputs * outputs // (pe * simd) - reuse)
-    for other in range(1, outputs + 1):
-        for more in range(1, inputs + 1):
-            if outputs % other == inputs % more == 0:
-                assert found <= abs(inputs * outputs // (other * more) - reuse)
-
-
-def test_inputs_are_folded_before_outputs() -> None:
-    assert folding_for(12, 4, 12) == (4, 1)
-    assert folding_for(12, 4, 24) == (2, 1)
-    assert folding_for(12, 4, 1) == (4, 12)
 
 
 def test_a_cast_of_62_bits_is_exact() -> None:
