@@ -126,13 +126,13 @@ def attempt(
         return Fit(goal, trial, bounds)
     device = amounts(place.resources)
     goal = Thrift(search, need, device).smallest(goal)
-    part = Relaxation.of(search.fastest(), wish.pins, need.latency).part(device, need)
+    part = Relaxation.of(search, need.latency).part(device, need)
     return Fit(goal, search.measured(search.trial(goal)), replace(bounds, part=part))
 
 
 def _bounds(search: Search, latency: int | None, interval: int | None) -> Bounds:
     """What no folding within the limits is below that is faster than these cycles."""
-    relaxed = Relaxation.of(search.fastest(), search.pins, latency)
+    relaxed = Relaxation.of(search, latency)
     available = amounts(search.limits)
     least = relaxed.latency(available) if latency is not None else 0
     return Bounds(least, relaxed.interval(available) if interval is not None else 0)

@@ -24,7 +24,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import BlockArgument, OpResult, SSAValue
 
 from calocc.compiler.network import fifos_of, processes_of, wire_source
-from calocc.compiler.ports import return_op
+from calocc.compiler.ports import main_function, return_op
 from calocc.dialects.dataflow import depths, resources
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.foldings import Pin
@@ -33,9 +33,10 @@ from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.routing import LanesOp
 from calocc.dialects.dataflow.stream import StreamType, stream_of
 from calocc.passes.balancing.choice import Amounts, amounts
-from calocc.passes.balancing.folding import Pins, pin_of
+from calocc.passes.balancing.folding import Pins, matvecs, pin_of
 from calocc.passes.balancing.program import Limits, Mixture, least
 from calocc.passes.balancing.requirement import UNLIMITED, Requirement
+from calocc.passes.balancing.search import Search
 
 MOST_CHAINS = 30
 """Cutting planes at most; any number of them bounds from below."""
@@ -294,17 +295,17 @@ class Relaxation:
     idle: int
 
     @staticmethod
-    def of(fastest: FuncOp, pins: Pins, most: int | None = None) -> Relaxation:
-        """The relaxation of a design in which everything is folded to be fast, for those that take
-        `most` cycles for an event (none: any number)."""
+    def of(search: Search, most: int | None = None) -> Relaxation:
+        """The relaxation of the designs of a search that take `most` cycles for an event (none: any
+        number)."""
+        fastest = search.fastest()
         processes = processes_of(fastest)
-        ops = [op for op in processes if isinstance(op, MatvecOp)]
         others = [op for op in processes if not isinstance(op, MatvecOp | LanesOp)]
         spent = sum((amounts(op.least_resources()) for op in others), _least_fifos(fastest))
         schedules = (op.schedule() for op in others)
         idle = max((s.trips + s.depth for s in schedules), default=0)
         limit = UNLIMITED if most is None else most
-        columns = Columns.of(ops, pins, limit)
+        columns = Columns.of(matvecs(main_function(search.module)), search.pins, limit)
         return Relaxation(limit, columns, pixels_of(fastest), spent, idle)
 
     @property

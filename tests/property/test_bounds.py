@@ -18,7 +18,6 @@ from calocc.compiler.ports import main_function
 from calocc.compiler.report import total_resources
 from calocc.dialects.dataflow.resources import Resources
 from calocc.passes.balance import NotFastEnough
-from calocc.passes.balancing.attempt import uniform
 from calocc.passes.balancing.choice import amounts
 from calocc.passes.balancing.folding import Goal
 from calocc.passes.balancing.program import Limits, least, proved
@@ -41,7 +40,7 @@ def test_no_folding_is_below_the_bounds_for_what_it_takes(
     module = network(seed)
     run_passes(module, TO_PROCESSES)
     search = Search(module, {}, Resources())
-    relaxed = Relaxation.of(search.trial(uniform(module, 1)), {})
+    relaxed = Relaxation.of(search)
     random_ = random.Random(choice)
     shares = tuple(random_.choice(own) for own in search.market.shares)
     function = search.trial(Goal(shares, others))
@@ -50,7 +49,7 @@ def test_no_folding_is_below_the_bounds_for_what_it_takes(
     used = amounts(total_resources(function))
     assert relaxed.latency(used) <= trial.latency
     assert relaxed.interval(used) <= trial.interval
-    quick = Relaxation.of(search.fastest(), {}, trial.latency)
+    quick = Relaxation.of(search, trial.latency)
     assert quick.latency(used) <= trial.latency
     assert quick.interval(used) <= trial.interval
     need = Requirement(trial.latency, trial.interval)
