@@ -53,7 +53,8 @@ from calocc.compiler.pipeline import (
     to_fixed,
 )
 from calocc.compiler.placement import placed
-from calocc.compiler.ports import input_ports
+from calocc.compiler.ports import input_ports, main_function
+from calocc.compiler.regions import regions_report
 from calocc.compiler.report import Json, design_report, exactness
 from calocc.compiler.roundings import BadRounding, Rounds, choices, compared_row
 from calocc.compiler.scaling import Given, Scaler, Scalers, scalers_for
@@ -360,6 +361,7 @@ class Compilation:
         """A design with what is known about it."""
         options = self.options
         facts = design_report(module, device, options.clock_mhz)
+        facts["regions"] = regions_report(main_function(module), device, options.budget)
         head = {
             "model": self.path.name,
             "target": options.target,

@@ -89,11 +89,12 @@ def total_resources(function: FuncOp) -> Resources:
     for process in processes_of(function):
         total = total + process.resources()
     for fifo in fifos_of(function):
-        total = total + _fifo_resources(fifo)
+        total = total + fifo_resources(fifo)
     return total
 
 
-def _fifo_resources(fifo: Fifo) -> Resources:
+def fifo_resources(fifo: Fifo) -> Resources:
+    """What a FIFO occupies; nothing before its depth is known."""
     depth = fifo.depth
     stream = stream_of(fifo.source)
     return resources.fifo(depth, stream.width * stream.format.width) if depth else Resources()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def print_summary(console: Console, report: Json, directory: Path) -> None:
     if report["ranges"]:
         parts.append(_ranges(report))
     console.print(Panel(Group(*parts), title=title, box=box.ROUNDED, expand=False))
-    for warning in (*report["notes"], *warnings(report["ranges"])):
+    for warning in (*report["notes"], *crowded(report), *warnings(report["ranges"])):
         console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
     console.print(f"written to [bold]{directory}[/]  ({report['seconds']['total']:.1f} s)")
 
@@ -101,10 +101,41 @@ def _figures(report: Json) -> Table:
         table.add_row(NAMES[name], f"{figure['used']:,} of {figure['available']:,}", f"{share:.1%}")
     if (part := report["bounds"].get("least_part")) is not None:
         table.add_row("no folding this fast takes less than", "", f"{part:.1%}")
+    for row in _regions(report):
+        table.add_row(*row)
     saved = sum(row["saved_bits"] for row in report["accumulators"])
     table.add_row("bits saved in accumulators", f"{saved:,}", "")
     table.add_row("slowest", bottleneck(report), "")
     return table
+
+
+def _regions(report: Json) -> Iterator[tuple[str, str, str]]:
+    """Each die with the resource that it gives most of, and what crosses to the next."""
+    if (regions := report["regions"]) is None:
+        return
+    crossings = (*regions["crossing_bits"], 0)
+    for k, (die, bits) in enumerate(zip(regions["dies"], crossings, strict=True)):
+        part, name = fullest(die)
+        across = f"{bits:,} bits per beat to SLR{k + 1}" if bits else ""
+        yield f"SLR{k}", across, f"{part:.1%} of {NAMES[name]}"
+
+
+def fullest(die: Json) -> tuple[float, str]:
+    """The largest part of a resource of a die that is used, and which one it is."""
+    figures = die["resources"].items()
+    return max((f["used"] / max(f["available"], 1e-9), name) for name, f in figures)
+
+
+def crowded(report: Json) -> list[str]:
+    """What does not fit die by die, though the device as a whole has room."""
+    if report["regions"] is None or report["regions"]["holds"]:
+        return []
+    parts = [(*fullest(die), k) for k, die in enumerate(report["regions"]["dies"])]
+    part, name, k = max(parts)
+    return [
+        f"SLR{k} would need {part:.1%} of its {NAMES[name]}: the processes fit the device, but no "
+        "division among its dies; take a lower --budget"
+    ]
 
 
 def _exactness(report: Json) -> Table:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
+TINY = 1e-100
+"""Prices that are too small to prove anything in floating point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,7 @@ def proved(layer: NDArray[np.intp], limits: Limits, prices: Reals) -> float:
     """The least `s` that prices of the rows prove (Lagrangian duality): they count for
     `prices @ scale = 1` together, and every layer takes what is cheapest at them."""
     total = float(prices @ limits.scale)
-    if total <= 0:
+    if total < TINY:
         return -np.inf
     each = prices @ limits.amounts / total
     starts = np.flatnonzero(np.diff(layer, prepend=-1))
