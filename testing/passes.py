@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -72,6 +72,7 @@ def assert_preserves_bits(
         deadline=None,
         suppress_health_check=SLOW,
         phases=[Phase.generate, Phase.shrink],
+        verbosity=Verbosity.quiet,  # the assertion tells all, and modules are long
     )
     @given(qnn_modules(layers), st.integers(0, 2**16))
     def check(module: ModuleOp, number: int) -> None:

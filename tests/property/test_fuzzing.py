@@ -258,13 +258,13 @@ def test_strategies_draw_what_they_say(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("step", ["canonicalize,cse", "narrow-widths", "thresholds"])
 def test_passes_on_layers_keep_every_bit(step: str) -> None:
-    assert_preserves_bits(step, examples=10)
+    assert_preserves_bits(step, examples=6)
 
 
 def test_passes_on_processes_keep_every_bit() -> None:
-    assert_preserves_bits("fuse", before="partition-streams", examples=10)
+    assert_preserves_bits("fuse", before="partition-streams", examples=6)
 
 
 def test_a_pass_that_changes_bits_is_told() -> None:
     with pytest.raises(AssertionError, match=r"crooked changes a bit: layer .*expected .*found"):
-        assert_preserves_bits(Crooked(), examples=200)
+        assert_preserves_bits(Crooked(), examples=100, layers=1)
