@@ -447,8 +447,8 @@ class ReduceOp(ProcessOp):
     def _paced(self, taken: Layout, beats: int) -> int:
         """Iterations, or those of the windows in front where they cannot keep up."""
         before = self.x.owner
-        floors = before.least_cycles([taken.pixels]) if isinstance(before, DataflowOp) else ()
-        return max(beats, *(n + beats - taken.groups(stream_of(self.x).shape) for n in floors), 0)
+        floors = before.least_cycles([taken.pixels]) if isinstance(before, DataflowOp) else (0,)
+        return max(beats, floors[0] + beats - taken.groups(stream_of(self.x).shape))
 
     def schedule(self) -> Schedule:
         """A result leaves with the last tap."""
