@@ -16,6 +16,8 @@ from calocc.compiler.observation import warnings
 from calocc.compiler.report import bottleneck
 
 Json = Mapping[str, Any]
+LEAST_SHARE = 0.005
+"""Of the latency, that is worth a line."""
 NAMES = {"dsp": "DSP", "bram18": "BRAM18", "uram": "URAM", "lut": "LUT", "ff": "FF"}
 
 
@@ -25,7 +27,8 @@ def print_summary(console: Console, report: Json, directory: Path) -> None:
         f"{report['model']}  →  {report['target']} at {report['clock_mhz']:g} MHz"
         f"  (-O{report['opt_level']})"
     )
-    parts: list[RenderableType] = [_ports(report), _layers(report), _figures(report)]
+    parts: list[RenderableType] = [_ports(report), _layers(report), _limits(report)]
+    parts.append(_figures(report))
     parts.append(_certified(report))
     if report["exactness"]:
         parts.append(_exactness(report))
@@ -62,9 +65,7 @@ def _ports(report: Json) -> Table:
 
 
 def _layers(report: Json) -> Table:
-    table = _table("layer", "process", "output", "format", "PE x SIMD", "cycles", text=4)
-    for column in ("of latency", "DSP", "MAC/DSP"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = _table("layer", "process", "output", "format", "PE x SIMD", "cycles", "DSP", text=4)
     for row in report["layers"]:
         if row["process"] == "lanes":
             continue
@@ -77,15 +78,30 @@ def _layers(report: Json) -> Table:
             row["output"]["format"],
             f"{folding} x {pixels}" if pixels > 1 else folding,
             f"{row['cycles']:,}",
-            _share(row["latency_cycles"], report["latency_cycles"]),
             f"{row['resources']['dsp']:,}" if row["resources"]["dsp"] else "",
-            f"{row['macs_per_dsp_cycle']:.2f}" if row.get("macs_per_dsp_cycle") else "",
         )
     return table
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if part / whole >= 0.0005 else ""
+def _limits(report: Json) -> Table:
+    """What latency and interval consist of, and what DSP slices do: of matrix products, and of
+    other processes that something waits for."""
+    table = _table(
+        "limits", "process", "of latency", "of interval", "MAC per DSP and cycle", text=2
+    )
+    for row in report["layers"]:
+        waits = row["latency_cycles"] / report["latency_cycles"]
+        if waits < LEAST_SHARE and "macs" not in row:
+            continue
+        macs = row.get("macs_per_dsp_cycle")
+        table.add_row(
+            row["layer"],
+            row["process"],
+            f"{waits:.1%}" if waits >= LEAST_SHARE else "",
+            f"{row['cycles'] / report['interval_cycles']:.1%}",
+            f"{macs:.2f}" if macs else "",
+        )
+    return table
 
 
 def _figures(report: Json) -> Table:

@@ -18,9 +18,9 @@ ROUNDS = 12
 """Chains that are met for each pace."""
 SLOWER = 1.0
 """How many times as many cycles a matrix product may take."""
-PACES = (1.0, 0.9, 0.8)
-"""Cycles that processes beside matrix products may take: parts of those that they have in a design
-which is slower throughout."""
+PACES = (1.2, 1.5, 1.9, 2.4)
+"""Cycles that any process may take: times those of a design that is as slow as required because all
+of its processes are slower. Less than that is needed on the longest chain of waits only."""
 UNLIMITED = 1e12
 """Cycles that no design takes."""
 
