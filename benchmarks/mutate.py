@@ -101,7 +101,7 @@ MUTANTS = (
         "if isinstance(op, QuantizeOp) and op.modes[1] is not Overflow.SAT:",
         "if isinstance(op, QuantizeOp) and op.modes[1] is None:", f"{LOWERED} {FUZZED}"),
     Mutant("accumulators lose a bit", "passes/narrow_widths.py",
-        "return narrow if narrow.width < op.out.width else op.out",
+        "return narrow if narrow.width < op.out.width and op.allows(narrow) else op.out",
         "return Format(narrow.signed, max(narrow.width - 1, 1), narrow.integer - 1)", LOWERED),
     Mutant("thresholds of functions that fall", THRESHOLDS,
         "if (final < first).any() or not 0 < levels", "if not 0 < levels",

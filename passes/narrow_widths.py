@@ -27,7 +27,7 @@ def _narrowest(op: QnnOp, bounds: Interval) -> Format:
     narrow = bounds.aligned(op.out.frac).format()
     if isinstance(op, QuantizeOp) and op.modes[1] is not Overflow.SAT:
         return op.out
-    return narrow if narrow.width < op.out.width else op.out
+    return narrow if narrow.width < op.out.width and op.allows(narrow) else op.out
 
 
 def _narrow(op: QnnOp, bounds: Interval) -> None:

@@ -74,7 +74,7 @@ def qnn_modules(
 
 @st.composite
 def foldings(draw: st.DrawFn, module: ModuleOp) -> ModuleOp:
-    """Copies of a dataflow module with any lanes, PE and SIMD that its processes may have."""
+    """Copies of a dataflow module with any lanes, pixels, PE and SIMD that are legal."""
     copy = module.clone()
     fold_at_random(copy, DrawSource(draw))
     return copy

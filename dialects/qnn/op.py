@@ -118,6 +118,10 @@ class QnnOp(IRDLOperation, ABC):
         """Bounds of the exact results, at the fewest fraction bits that hold them exactly."""
         raise VerifyException(f"{self.name} has no meaning on fixed-point numbers")
 
+    def allows(self, format: Format) -> bool:
+        """Whether a format that holds all results will do for them."""
+        return True
+
     def inner_intervals(self, *args: Interval) -> dict[SSAValue, Interval]:
         """Bounds of the values in the op's region, if it has one."""
         return {}

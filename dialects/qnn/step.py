@@ -78,6 +78,11 @@ class ThresholdOp(StepOp):
         """Count the thresholds reached."""
         return steps.threshold(args[0], self.thresholds.numpy(), self.base.value.data)
 
+    def allows(self, format: Format) -> bool:
+        """All levels are counted with, those out of reach too."""
+        base = self.base.value.data
+        return format.holds(base, base + self.thresholds.shape[-1])
+
     def interval(self, *args: Interval) -> Interval:
         """Thresholds are monotone."""
         channels = args[0].broadcast(shape_of(self.x)).collapse()
