@@ -14,16 +14,18 @@ import numpy as np
 import pytest
 from example_models import DEEPCALO, JETS, design_of, events_of
 from numpy.typing import NDArray
-from project_designs import every_kind
+from project_designs import FixedNetwork
 
 import calocc
 from calocc import runtime
 from calocc.compiler.data import BadInput
+from calocc.compiler.design import Design
 from calocc.compiler.inputs import save_arrays
 from calocc.compiler.manifest import Damaged
 from calocc.compiler.scaling import BadScaler
 from calocc.dialects.fixed.arithmetic import quantize_real
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
+from calocc.dialects.qnn.dense import DenseOp
 from calocc.runtime import host
 from calocc.runtime.deployment import Closed, HostOptions, NoSuchPlace
 from calocc.runtime.host import DeviceFailed, Host, XrtMissing
@@ -242,8 +244,17 @@ def test_every_rounding_and_overflow_is_that_of_the_emulator(jets: Path) -> None
         np.testing.assert_array_equal(found, wanted, err_msg=f"{text} {rounding} {overflow}")
 
 
+def two_ways() -> Design:
+    """Two inputs of different formats, each through a layer of its own."""
+    net = FixedNetwork(((4,), "fixed<6,2>"), ((2, 3, 5), "ufixed<9,3>"))
+    first, second = net.block.args
+    kernels = net.constant((4, 3), "fixed<5,2>"), net.constant((5, 3), "fixed<5,2>")
+    pairs = zip((first, second), kernels, strict=True)
+    return net.design("two_ways", [net.add(DenseOp(x, k, layer="dense")) for x, k in pairs])
+
+
 def test_several_inputs_and_outputs_by_name(tmp_path: Path) -> None:
-    design = every_kind()
+    design = two_ways()
     project = design.write(tmp_path / "project")
     random = np.random.default_rng(9)
     x = {p.name: random.normal(0, 2, (300, *p.shape)) for p in design.inputs}
