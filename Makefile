@@ -14,7 +14,7 @@ demo: $(VENV)/.calocc
 	$(BIN)/python examples/agree.py $(OUT) examples/deepcalo/test_data.npz
 
 test: lint xrt
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 # The host library of a project is linked against XRT, of which the headers are enough. Without them
 # the test of that fails and says so.

@@ -1003,7 +1003,7 @@ def register(kind: type[Quantizer], parameters: str) -> None:
 def _lookup(name: str) -> tuple[type[Quantizer], tuple[str, ...]]:
     """The class and its parameters in constructor order."""
     if name not in _SIGNATURES:
-        known = ", ".join(sorted(_SIGNATURES))
+        known = ", ".join(sorted(QUANTIZERS))
         reason = REFUSED_QUANTIZERS.get(name, f"is not a known quantizer ({known})")
         raise UnsupportedQuantizer("quantizer", "class_name", name, reason)
     kind, parameters = _SIGNATURES[name]

@@ -435,7 +435,7 @@ def test_options_that_contradict_each_other(other: str, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as caught:
         main([str(JETS), "--emit", "qnn", other])
     assert caught.value.code == 2
-    assert "neither --json nor -o" in capsys.readouterr().err
+    assert "prints IR alone: no --json, -o or --timeline with it" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
