@@ -379,7 +379,7 @@ def test_quantize_is_the_xilinx_assignment(oracle: Oracle) -> None:
     rng = np.random.default_rng(7)
     checked = 0
     for index, c in enumerate(CONVERSIONS):
-        x = mantissas_of(c.source, c.to, rng, 8000)
+        x = mantissas_of(c.source, c.to, rng, 10000)
         expected = oracle.convert(index, x)
         got = quantize(x, c.source.frac, c.to, c.rounding, c.overflow)
         np.testing.assert_array_equal(got, expected, err_msg=str(c))
