@@ -375,7 +375,7 @@ class Compilation:
             "ranges": self._ranges,
             "rounding": str(options.rounds),
             "roundings": [],
-            "notes": self._notes,
+            "notes": list(self._notes),
             "calibration": None,
         }
         report = {**head, **facts, **known, "seconds": self.seconds}
