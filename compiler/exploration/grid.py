@@ -11,7 +11,6 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from calocc.compiler.calibration.formats import Criterion
 from calocc.compiler.calibration.request import Request
 from calocc.compiler.compilation import Options
 from calocc.compiler.devices import load_device
@@ -108,7 +107,7 @@ class Grid:
         _require("clock", self.clock, 1, 1000, "give clocks of 1 to 1000 MHz")
         _require("budget", self.budget, 1e-9, 1, "give fractions above 0, up to 1")
         for bits in product(self.weights_bits, self.activations_bits):
-            Request.of(None, *bits, Criterion.SQUARE)
+            Request.of(None, *bits)
         for name in ("rounding", "weights_bits", "activations_bits"):
             if data is None and getattr(self, name) != (None,):
                 raise BadGrid(
@@ -138,7 +137,7 @@ class Setup:
     def options(self, point: Point) -> Options:
         """What the compiler is asked for."""
         bits = point.weights_bits, point.activations_bits
-        request = Request.of(self.accuracy, *bits, Criterion.SQUARE)
+        request = Request.of(self.accuracy, *bits)
         return Options(
             target=point.target,
             clock_mhz=point.clock,
