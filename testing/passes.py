@@ -49,21 +49,28 @@ class Watched:
 
 def assert_preserves_bits(
     step: str | ModulePass,
-    before: str = "",
+    before: str | ModuleOp = "",
     examples: int = 50,
     layers: int = 4,
     start: int = 0,
 ) -> None:
-    """Raise AssertionError unless a pass keeps every output of drawn modules bit for bit.
+    """Raise AssertionError unless a pass keeps every output of a module, or of drawn ones, bit for
+    bit.
 
-    `step` is a pass or a pipeline as text, which may name passes of plug-ins; `before` are the
-    passes that bring a fixed-point `qnn` module to where it can run ("partition-streams,fuse" for
-    one on processes). So many `examples` of up to so many `layers` are drawn from the seed
-    `start`, and the smallest module that fails is shown with the first value that differs. What
-    the pass refuses with a CaloccError, or leaves invalid, is raised as it is.
+    `step` is a pass or a pipeline as text, which may name passes of plug-ins. `before` is a module
+    to try it on, with as many sets of events as `examples`; or the passes that bring a fixed-point
+    `qnn` module to where it can run ("partition-streams,fuse" for one on processes). Then so many
+    `examples` of up to so many `layers` are drawn from the seed `start`, and the smallest module that
+    fails is shown with the first value that differs. What the pass refuses with a CaloccError, or
+    leaves invalid, is raised as it is.
     """
     passes = passes_of(step) if isinstance(step, str) else (step,)
     name = step if isinstance(step, str) else step.name
+    if isinstance(before, ModuleOp):
+        after = _applied(before, passes, CONTEXT)
+        for number in range(start, start + examples):
+            Watched(before, after, number).require_equal(name)
+        return
 
     @seed(start)
     @settings(

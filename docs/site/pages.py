@@ -33,7 +33,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def home() -> str:
     """The README, without links out of the documentation."""
     text = (ROOT / "README.md").read_text()
-    text = text.partition("## Read on")[0]
+    text = text.partition("## Read on")[0].replace("](docs/", "](")
     return text + "## Read on\n\nThe navigation has tutorials, and a reference of passes and ops.\n"
 
 
