@@ -10,7 +10,6 @@ the sum of all schedules.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import random
 import sys
@@ -40,13 +39,6 @@ from calocc.passes.size_fifos import set_depths
 from calocc.runtime.csim import Csim
 from calocc.runtime.gxx import compile_shared
 
-COUNTER = """
-extern "C" unsigned long iterations() {
-    const unsigned long count = nnet::ticks();
-    nnet::ticks() = 0;
-    return count;
-}
-"""
 FLAGS = ("-O0", "-w", "-DNDEBUG", "-DCALOCC_COUNT", "-fno-gnu-unique")
 
 
@@ -103,13 +95,11 @@ def check(design: Design, events: NDArray[np.float64], directory: Path) -> Outco
     csim = Csim(design, library)
     function = main_function(design.module)
     found, expected = csim.predict(events), design.predict(events)
-    counter = ctypes.CDLL(str(library)).iterations
-    counter.restype = ctypes.c_ulong
-    claimed = sum(op.schedule().trips for op in processes_of(function))
+    claimed = [op.schedule().trips * len(events) for op in processes_of(function)]
     products = matvecs(function)
     return Outcome(
         bits=np.array_equal(np.asarray(found), np.asarray(expected)),
-        iterations=int(counter()) == claimed * len(events),
+        iterations=csim.iterations() == claimed,
         uneven=sum(is_uneven(op) for op in products),
         pixels=sum(op.pixels > 1 for op in products),
         products=len(products),
@@ -126,16 +116,15 @@ def is_uneven(op: MatvecOp) -> bool:
 
 
 def build(design: Design, directory: Path) -> Path:
-    """The simulation library of a design, with a counter of iterations."""
+    """The simulation library of a design, with counters of iterations."""
     project = design.write(directory / "project")
-    firmware, counter = project / "firmware", project / "counter.h"
-    counter.write_text(COUNTER)
+    firmware = project / "firmware"
     library = project / "counted.so"
     flags = (
         *FLAGS,
         f"-isystem{firmware / 'ap_types'}",
         f'-DWEIGHTS_DIR="{firmware / "weights"}"',
-        *("-include", str(firmware / f"{design.name}.cpp"), "-include", str(counter)),
+        *("-include", str(firmware / f"{design.name}.cpp")),
     )
     compile_shared([project / f"{design.name}_bridge.cpp"], library, [firmware], flags)
     return library

@@ -60,9 +60,9 @@ def assert_preserves_bits(
     `step` is a pass or a pipeline as text, which may name passes of plug-ins. `before` is a module
     to try it on, with as many sets of events as `examples`; or the passes that bring a fixed-point
     `qnn` module to where it can run ("partition-streams,fuse" for one on processes). Then so many
-    `examples` of up to so many `layers` are drawn from the seed `start`, and the smallest module that
-    fails is shown with the first value that differs. What the pass refuses with a CaloccError, or
-    leaves invalid, is raised as it is.
+    `examples` of up to so many `layers` are drawn from the seed `start`, and the smallest module
+    that fails is shown with the first value that differs. What the pass refuses with a
+    CaloccError, or leaves invalid, is raised as it is.
     """
     passes = passes_of(step) if isinstance(step, str) else (step,)
     name = step if isinstance(step, str) else step.name

@@ -237,7 +237,7 @@ def _scopes(program: Program) -> Iterator[tuple[Function, Scope]]:
     for function in program.functions:
         if not function.template:
             yield function, Scope.of(program, function, [])
-    for top in program.named(program.top):
+    for top in program.tops():
         for call in top.calls:
             for kernel in program.named(_callee(call)[1]):
                 if kernel.template:
@@ -371,7 +371,7 @@ def _depths(program: Program) -> Iterator[Fault]:
 
 @checks("top-interface")
 def _interface(program: Program) -> Iterator[Fault]:
-    for top in program.named(program.top):
+    for top in program.tops():
         stated = {p.options.get("port") for p in top.pragmas if p.name == "INTERFACE"}
         for port in top.parameters:
             if port.name not in stated:

@@ -259,6 +259,11 @@ class Program:
     """Global constants, and their values."""
     sources: dict[Path, Node] = field(default_factory=dict[Path, Node])
 
+    def tops(self) -> Iterator[Function]:
+        """The top function; a kernel in a header may have its name."""
+        source = f"{self.top}.cpp"
+        return (f for f in self.named(self.top) if f.file.name == source)
+
     def named(self, name: str, owner: str = "") -> list[Function]:
         """The functions of a name, those of templates included."""
         return [f for f in self.functions if (f.name, f.owner) == (name, owner)]
