@@ -26,7 +26,7 @@ LATE = 1e3
 SUM = 1e-3
 """What the sum of all parts of a device counts for, against the largest."""
 SAME = 1e-9
-"""Parts of a device that make no difference."""
+"""Parts of a device, or of what is compared, that make no difference."""
 Amounts = NDArray[np.float64]
 Picks = NDArray[np.intp]
 Flags = NDArray[np.bool_]
@@ -139,7 +139,7 @@ class Market:
         parts = np.where(within[:, :, None], self.costs / np.maximum(device, 1), np.inf)
         base = spent / np.maximum(device, 1)
         picks = self._mixed_most(times, within, parts, base, allowed)
-        rows = np.arange(len(picks))
+        rows, best = np.arange(len(picks)), np.inf
         while True:
             own, wait = parts[rows, picks], times[:, rows, picks]
             used = base + own.sum(axis=0) - own[:, None] + parts
@@ -147,9 +147,11 @@ class Market:
             late = np.maximum(cycles / allowed[:, None, None] - 1, 0).max(axis=0, initial=0)
             worth = LATE * late + used.max(axis=2) + SUM * used.sum(axis=2)
             layer, option = np.unravel_index(np.argmin(worth), worth.shape)
-            if worth[layer, option] >= worth[0, picks[0]] - SAME:
+            found = float(worth[layer, option])
+            best = min(best, float(worth[0, picks[0]]))
+            if not found < best - SAME * max(best, 1):  # rounding must not lead round in circles
                 return tuple(own[int(k)] for own, k in zip(self.shares, picks, strict=True))
-            picks[layer] = option
+            picks[layer], best = option, found
 
     def _mixed_most(
         self, times: Amounts, within: Flags, parts: Amounts, base: Amounts, allowed: Amounts

@@ -96,7 +96,7 @@ class Thrift:
         return (self.requirement.latency or 0) - rest
 
     def _allowed(self, chains: Sequence[Trial]) -> Amounts:
-        return np.array([self._rest(c) for c in chains], np.float64)
+        return np.maximum(np.array([self._rest(c) for c in chains], np.float64), 1.0)
 
     def _consider(self, goal: Goal, function: FuncOp, trial: Trial) -> None:
         """Keep a design that is fast enough, fits and is smaller."""
