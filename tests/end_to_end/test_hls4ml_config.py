@@ -102,7 +102,7 @@ def test_a_project_carries_a_configuration_of_itself(example: Example, tmp_path:
     design = calocc.compile(example.model)
     project = design.write(tmp_path / "project")
     again = calocc.compile(example.model, hls4ml_config=project / "hls4ml_config.yml")
-    assert again.report["notes"] == ()
+    assert again.report["notes"] == []
     assert hls_config(again.module) == hls_config(design.module)
     x = RANDOM.normal(0, 2, (50, *design.inputs[0].shape))
     np.testing.assert_array_equal(predicted(again, x), predicted(design, x))

@@ -102,7 +102,7 @@ def test_narrow_accumulators_are_noted_and_not_followed(tmp_path: Path) -> None:
     first, second = (str(w.message) for w in caught)
     assert first.startswith(f"layer '{cut}' (Dense): in hls4ml its accumulator fixed<16,6> cuts")
     assert f"'{small}' (Dense): in hls4ml its accumulator fixed<30,4> may overflow" in second
-    assert design.report["notes"] == (first, second)
+    assert design.report["notes"] == [first, second]
 
 
 def test_a_reuse_factor_becomes_a_folding(tmp_path: Path) -> None:
