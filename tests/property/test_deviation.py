@@ -22,6 +22,7 @@ from calocc.dialects.qnn.elementwise import SubtractOp
 from calocc.dialects.qnn.function import FUNCTIONS, STEEPEST
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import QuantizedBits
+from calocc.passes.lowering.forms import Form, rectified
 from calocc.runtime.attack import Attack
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -106,3 +107,16 @@ def test_no_function_is_steeper_than_its_bound() -> None:
         last_digits = np.spacing(1 + np.abs(y[1:]) + np.abs(y[:-1])) / np.diff(x)
         assert (rise - last_digits <= slope).all(), name
         assert slope <= 1.02 * rise.max(), name
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 2), st.floats(-3, 3), st.data())
+def test_what_a_rectifier_leaves_of_a_deviation(
+    noise: float, term: float, rest: float, x: float, data: st.DataObject
+) -> None:
+    """A deviation of `term` times what is shared, and at most `rest` besides, of one number."""
+    form = Form(np.array([[term]]), np.array([rest]))
+    fixed = x + term * noise + data.draw(st.floats(-1, 1)) * rest
+    least, most = (np.array([bound(x, fixed)]) for bound in (min, max))
+    result = rectified(form, least - 1, most + 1)
+    left = max(fixed, 0.0) - max(x, 0.0) - result.terms[0, 0] * noise
+    assert abs(left) <= result.rest[0] + FLOAT64_NOISE * 8
