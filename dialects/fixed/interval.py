@@ -22,6 +22,8 @@ Ints = NDArray[np.int64]
 BOUND_BITS = 62
 """Bounds lie in -2^62 to 2^62 - 1, so that the sum of two never leaves int64."""
 
+EXACT = 2.0**51
+"""Twice of sums up to this, and all partial sums, are integers that float64 holds."""
 _SAFE = 1.5 * 2.0**BOUND_BITS  # a float64 estimate below this is a true value below 2^63
 
 
@@ -221,8 +223,14 @@ def matmul_interval(x: Interval, w: Ints, w_frac: int) -> Interval:
         raise ValueError(f"an interval of shape {x.shape} against weights of shape {w.shape}")
     frac = x.frac + w_frac
     largest = np.maximum(np.abs(x.lo), np.abs(x.hi)).astype(np.float64)
-    if np.any(largest @ np.abs(w.astype(np.float64)) >= 2.0**BOUND_BITS):
+    real = w.astype(np.float64)
+    most = float(np.max(largest @ np.abs(real), initial=0.0))
+    if most >= 2.0**BOUND_BITS:
         raise _overflow(frac)
+    if most < EXACT:  # products of floating point are exact, and quicker
+        middle, spread = (x.lo + x.hi) @ real, (x.hi - x.lo) @ np.abs(real)
+        lo, hi = (middle - spread) / 2, (middle + spread) / 2
+        return Interval(lo.astype(np.int64), hi.astype(np.int64), frac)
     positive, negative = np.maximum(w, 0), np.minimum(w, 0)
     lo = x.lo @ positive + x.hi @ negative
     hi = x.hi @ positive + x.lo @ negative

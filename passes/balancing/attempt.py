@@ -17,7 +17,7 @@ from calocc.passes.balancing.choice import Share, amounts
 from calocc.passes.balancing.folding import Goal, Pins, longest_loop, matvecs
 from calocc.passes.balancing.relaxation import Relaxation
 from calocc.passes.balancing.requirement import UNLIMITED, Requirement, Thrift
-from calocc.passes.balancing.search import CAPS, Search, Trial
+from calocc.passes.balancing.search import Search, Trial
 from calocc.passes.check_dataflow import find_obstacle
 
 PACES = 6
@@ -118,7 +118,7 @@ def attempt(
     if give_up and (slow := _slow(need, _bounds(search, need.latency, need.interval), None)):
         return slow
     goal = _searched(search, slowest, wish, Relaxation.deepest(function))
-    trial = search.measured(search.trial(goal))
+    trial = search.measured(search.trial(goal), goal)
     bounds = _bounds(search, trial.latency, trial.interval)
     if slow := _slow(need, bounds, trial):
         return slow
@@ -127,7 +127,7 @@ def attempt(
     device = amounts(place.resources)
     goal = Thrift(search, need, device).smallest(goal)
     part = Relaxation.of(search, need.latency).part(device, need)
-    return Fit(goal, search.measured(search.trial(goal)), replace(bounds, part=part))
+    return Fit(goal, search.measured(search.trial(goal), goal), replace(bounds, part=part))
 
 
 def _bounds(search: Search, latency: int | None, interval: int | None) -> Bounds:
@@ -146,11 +146,12 @@ def _smallest(search: Search, place: Place, cycles: int) -> tuple[Goal, FuncOp, 
     function = search.trial(slowest)
     if search.fits_with_fifos(function):
         return slowest, function, True
-    device, none = amounts(place.resources), np.zeros((0, len(slowest.matvecs)))
+    device = amounts(place.resources)
     found: list[tuple[float, Goal, FuncOp]] = []
     for others in (max(cycles >> (3 * k), 1) for k in range(PACES)):
         search.trial(replace(slowest, others=others))
-        goal = Goal(search.cheapest(none, np.zeros(0), UNLIMITED, device), others)
+        choice = search.division.smallest(UNLIMITED, search.spent, device)
+        goal = Goal(choice.shares, others)
         function = search.trial(goal)
         if search.fits_with_fifos(function):
             return goal, function, True
@@ -175,9 +176,9 @@ def _searched(search: Search, slowest: Goal, wish: Wish, depth: int) -> Goal:
     if wish.is_thrifty and need.latency is None:
         return goal
     if wish.optimize == "throughput" and not wish.is_thrifty:
-        return search.least_latency(goal, (1.0,))
-    most = np.inf if need.interval is None else max(need.interval - depth, goal.others)
-    return search.least_latency(goal, CAPS, need.latency or 0, most)
+        return search.least_latency(goal, goal.others)
+    most = UNLIMITED if need.interval is None else max(need.interval - depth, goal.others)
+    return search.least_latency(goal, most, need.latency or 0)
 
 
 def _slow(need: Requirement, bounds: Bounds, trial: Trial | None) -> TooSlow | None:

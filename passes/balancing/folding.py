@@ -51,6 +51,15 @@ class BadPin(CaloccError):
         return "pe is at most the layer's outputs, simd its inputs, pixels those of a row"
 
 
+@dataclass(frozen=True, order=True)
+class Pace:
+    """Cycles that a process may take, and the place among matrix products of the one that it
+    follows (none: -1)."""
+
+    cycles: int
+    leader: int = -1
+
+
 @dataclass(frozen=True)
 class Goal:
     """What each `matvec` gets, in their order, and the cycles that any other process may take."""
@@ -59,24 +68,45 @@ class Goal:
     others: int
 
     def targets(self, function: FuncOp) -> dict[Operation, int]:
-        """The cycles of each process. One that only moves elements costs little: it keeps up with
-        the process that it feeds if that computes, else with the fastest one near it."""
+        """The cycles of each process."""
+        return {op: pace.cycles for op, pace in self.paces(function).items()}
+
+    def paces(self, function: FuncOp) -> dict[Operation, Pace]:
+        """The cycles of each process, and which matrix product they follow. One that only moves
+        elements costs little: it keeps up with the process that it feeds if that computes, else
+        with the fastest one near it."""
         ops = [op for op in function.body.block.ops if isinstance(op, DataflowOp)]
-        own: dict[Operation, int] = {
-            op: self.others for op in ops if isinstance(op, ProcessOp) and op.products()
+        rest = Pace(self.others)
+        own: dict[Operation, Pace] = {
+            op: rest for op in ops if isinstance(op, ProcessOp) and op.products()
         }
-        cycles = (share.cycles for share in self.matvecs)
-        own.update(zip(matvecs(function), cycles, strict=True))
+        found = (Pace(share.cycles, k) for k, share in enumerate(self.matvecs))
+        own.update(zip(matvecs(function), found, strict=True))
         before, behind = dict(own), dict(own)
         for op in (op for op in ops if op not in own):
             owners = [o.op for o in op.operands if isinstance(o, OpResult)]
-            before[op] = min((before[p] for p in owners), default=self.others)
+            before[op] = min((before[p] for p in owners), default=rest)
         for op in (op for op in reversed(ops) if op not in own):
             users = [use.operation for r in op.results for use in r.uses]
-            behind[op] = min((behind.get(u, self.others) for u in users), default=self.others)
+            behind[op] = min((behind.get(u, rest) for u in users), default=rest)
             if users and all(user in own for user in users):
                 before[op] = behind[op]
         return {op: own.get(op, min(before[op], behind[op])) for op in ops}
+
+
+def leaders_of(function: FuncOp, goal: Goal) -> dict[Operation, int]:
+    """The matrix product, by its place, that sets the pace of each process which has one.
+
+    A converter that reads more beats than it writes is as slow as what it reads from.
+    """
+    leaders = {op: pace.leader for op, pace in goal.paces(function).items()}
+    for op in function.body.block.ops:
+        if isinstance(op, LanesOp) and isinstance(op.x, OpResult):
+            taken, given = stream_of(op.x), op.result.type
+            user = op.result.get_user_of_unique_use()
+            slower = op.x.op if taken.beats >= given.beats else user
+            leaders[op] = leaders.get(slower, -1) if slower else -1
+    return {op: leader for op, leader in leaders.items() if leader >= 0}
 
 
 def longest_loop(function: FuncOp) -> int:

@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 TINY = 1e-100
 """Prices that are too small to prove anything in floating point."""
+SMALLEST = 1e-30
+"""What rows of nothing but zeros are divided by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,48 +46,99 @@ class Limits:
 class Mixture:
     """The least `s`, and how much of each option it takes.
 
-    `bound` is what the dual `prices` of the rows prove, whatever the solver's tolerance: no choice
+    `bound` is what the dual prices of the rows prove, whatever the solver's tolerance: no choice
     of options has a smaller `s`.
     """
 
     parts: Reals
     bound: float
-    prices: Reals
+
+
+class Program:
+    """Finds the least `s` of mixtures of the options of each layer, within limits.
+
+    `layer` says, ascending, of which layer each option is. More limits can be added, and options
+    barred, between solutions: each starts at the vertex where the one before ended.
+    """
+
+    def __init__(self, layer: NDArray[np.intp], limits: Limits):
+        self._layer = layer
+        self._limits = Limits(np.zeros((0, len(layer))), np.zeros(0), np.zeros(0))
+        self._allowed = np.ones(len(layer), np.bool_)
+        self._units = np.zeros(0)
+        self._solver = _mixtures(layer) if len(layer) else None
+        self.add(limits)
+
+    def add(self, limits: Limits) -> None:
+        """Keep within these limits too."""
+        self._limits = self._limits + limits
+        above = np.concatenate([limits.amounts, -limits.scale[:, None]], axis=1)
+        unit = np.maximum(np.abs(above).max(axis=1), SMALLEST)  # rows of like size
+        self._units = np.concatenate([self._units, unit])
+        if self._solver is not None:
+            _add_rows(self._solver, above / unit[:, None], -np.inf, limits.fixed / unit)
+
+    def allow(self, options: Flags) -> None:
+        """Bar all other options."""
+        self._allowed = options
+        if self._solver is not None:
+            columns = np.arange(len(options), dtype=np.int32)
+            upper = np.where(options, np.inf, 0.0)
+            self._solver.changeColsBounds(len(columns), columns, np.zeros(len(columns)), upper)
+
+    def least(self) -> Mixture | None:
+        """Minimise `s`; None if no mixture is within the limits."""
+        if self._solver is None:
+            return Mixture(np.zeros(0), proved(self._layer, self._limits, self._limits.scale))
+        solver = self._solver
+        solver.run()
+        if solver.getModelStatus() != _highs().HighsModelStatus.kOptimal:
+            return None
+        found = solver.getSolution()
+        prices = -np.array(found.row_dual)[self._layer[-1] + 1 :] / self._units
+        limits = self._among(self._allowed)
+        bound = proved(self._layer[self._allowed], limits, np.maximum(prices, 0))
+        return Mixture(np.array(found.col_value)[:-1], bound)
+
+    def _among(self, options: Flags) -> Limits:
+        limits = self._limits
+        return Limits(limits.amounts[:, options], limits.fixed, limits.scale)
 
 
 def least(layer: NDArray[np.intp], limits: Limits) -> Mixture | None:
-    """Minimise `s` over mixtures of the options of each layer; None if no mixture is within limits.
-
-    `layer` says, ascending, of which layer each option is.
-    """
-    if not len(layer):
-        bound = float(np.max(-limits.fixed[limits.scale > 0] / limits.scale[limits.scale > 0]))
-        return Mixture(np.zeros(0), bound, np.zeros(len(limits.fixed)))
-    above = np.concatenate([limits.amounts, -limits.scale[:, None]], axis=1)
-    unit = np.maximum(np.abs(above).max(axis=1), 1e-30)  # rows of like size
-    found = _solved(layer, above / unit[:, None], limits.fixed / unit)
-    if found is None:
-        return None
-    parts, prices = found[0], np.maximum(found[1] / unit, 0)
-    return Mixture(parts, proved(layer, limits, prices), prices)
+    """Minimise `s` once; None if no mixture is within the limits."""
+    return Program(layer, limits).least()
 
 
-def _solved(layer: NDArray[np.intp], above: Reals, fixed: Reals) -> tuple[Reals, Reals] | None:
-    """The parts and the prices of the rows by HiGHS."""
-    optimize: Any = import_module("scipy.optimize")  # half a second, for those who balance
-    count = len(layer)
+def _highs() -> Any:
+    return import_module("highspy")  # a tenth of a second, for those who balance
+
+
+def _mixtures(layer: NDArray[np.intp]) -> Any:
+    """A solver for one mixture of options in each layer, and the number `s` to be minimised."""
+    solver, count = _highs().Highs(), len(layer)
+    solver.setOptionValue("output_flag", False)
+    solver.addVars(count + 1, np.append(np.zeros(count), -np.inf), np.full(count + 1, np.inf))
+    solver.changeColCost(count, 1.0)
     one = np.zeros((layer[-1] + 1, count + 1))
     one[layer, np.arange(count)] = 1
-    found = optimize.linprog(
-        np.append(np.zeros(count), 1.0),
-        above,
-        fixed,
-        one,
-        np.ones(len(one)),
-        bounds=[(0, None)] * count + [(None, None)],
-        method="highs",
+    _add_rows(solver, one, 1.0, np.ones(len(one)))
+    return solver
+
+
+def _add_rows(solver: Any, rows: Reals, lower: float, upper: Reals) -> None:
+    """Add `lower <= rows @ x <= upper`."""
+    place, column = np.nonzero(rows)
+    starts = np.searchsorted(place, np.arange(len(rows)))
+    solver.addRows(
+        len(rows),
+        np.full(len(rows), lower),
+        upper,
+        len(column),
+        starts.astype(np.int32),
+        column.astype(np.int32),
+        rows[place, column],
     )
-    return (found.x[:-1], -found.ineqlin.marginals) if found.status == 0 else None
 
 
 def proved(layer: NDArray[np.intp], limits: Limits, prices: Reals) -> float:
@@ -95,4 +149,5 @@ def proved(layer: NDArray[np.intp], limits: Limits, prices: Reals) -> float:
         return -np.inf
     each = prices @ limits.amounts / total
     starts = np.flatnonzero(np.diff(layer, prepend=-1))
-    return float(np.minimum.reduceat(each, starts).sum() - prices @ limits.fixed / total)
+    own = np.minimum.reduceat(each, starts).sum() if len(starts) else 0.0
+    return float(own - prices @ limits.fixed / total)

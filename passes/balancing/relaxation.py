@@ -1,15 +1,8 @@
 """What no folding of a design can be faster or smaller than.
 
 Two things are let go. Layers take mixtures of foldings (`program.py`), and time is counted by
-pixels: pixel `v` of a process leaves at the earliest
-
-* when the last pixels have come that it is computed from, and the pipeline has been passed;
-* for any pixel `u` before it, when that one could be made, and the iterations for the pixels from
-  `u` to `v` have been run.
-
-Both follow from what is computed and from the order in which elements stream, so they hold for
-every folding. The latency is the longest chain of such steps, which is convex in the iterations
-per pixel. Kelley's method of cutting planes minimises it: every chain found is a bound from below.
+pixels (`pixels.py`). Kelley's method of cutting planes minimises the longest chain: every chain
+found is a bound from below.
 """
 
 from __future__ import annotations
@@ -21,19 +14,18 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import BlockArgument, OpResult, SSAValue
+from xdsl.ir import OpResult
 
-from calocc.compiler.network import fifos_of, processes_of, wire_source
-from calocc.compiler.ports import main_function, return_op
-from calocc.dialects.dataflow import depths, resources
+from calocc.compiler.network import fifos_of, processes_of
+from calocc.compiler.ports import main_function
+from calocc.dialects.dataflow import resources
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.foldings import Pin
-from calocc.dialects.dataflow.layout import ceil_div, image_of
-from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.routing import LanesOp
-from calocc.dialects.dataflow.stream import StreamType, stream_of
+from calocc.dialects.dataflow.stream import stream_of
 from calocc.passes.balancing.choice import Amounts, amounts
 from calocc.passes.balancing.folding import Pins, matvecs, pin_of
+from calocc.passes.balancing.pixels import DEPTH, FEATURES, Chain, Pixels, features_of, pixels_of
 from calocc.passes.balancing.program import Limits, Mixture, least
 from calocc.passes.balancing.requirement import UNLIMITED, Requirement
 from calocc.passes.balancing.search import Search
@@ -46,10 +38,6 @@ SAFETY = 1e-6
 """Of a bound, which floating-point arithmetic may have cost."""
 COSTS = 5
 """Kinds of resources."""
-PACE, SINGLE, REST, TAIL, DEPTH, FEATURES = range(6)
-"""What a folding does to time: iterations per vector; those in which a vector is read; those from
-there to its end; those from its last element to its last result; cycles from there to the FIFO
-behind."""
 Ints = NDArray[np.int64]
 
 
@@ -85,198 +73,12 @@ def _options(op: MatvecOp, pin: Pin, most: float) -> Iterator[Amounts]:
         for simd, pe, pixels in op.foldings(pin, in_logic).triples(slice(None)):
             if (trips := op.cycles(simd, pe, pixels)) > most:
                 continue
-            time = _features(op, simd, pe, pixels)
+            time = features_of(op, simd, pe, pixels)
             cost = amounts(price(simd, pe, pixels, in_logic))
             row = np.concatenate([[trips, trips + time[DEPTH] - 1], time, cost])
             key = trips, in_logic
             best[key] = np.minimum(best[key], row) if key in best else row
     yield from best.values()
-
-
-def _features(op: MatvecOp, simd: int, pe: int, pixels: int = 1) -> Amounts:
-    """Of several vectors at once two may be in one group that others have between them."""
-    n, m = op.weights.shape
-    reads, folds = ceil_div(n, simd), ceil_div(m, pe)
-    pace, depth = reads * folds, depths.matvec(simd) + 1
-    if op.inputs_first:
-        return np.array([pace, pace, 0, folds - 1, depth], np.float64)
-    rest = (folds - 1) * reads
-    shared = pace * (pixels - 1) / pixels
-    return np.array([pace / pixels, reads, rest - shared, rest - shared, depth], np.float64)
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """A process in time by pixels: of which node each input is, and the last pixel of it that each
-    pixel of the output is computed from. `layer` counts matrix products, -1 for other processes,
-    whose pixels are `run` iterations apart at least, and `depth` cycles from the FIFO behind. Of a
-    matrix product with a `single` vector `needs` are the pixels that this consists of."""
-
-    sources: tuple[int, ...]
-    needs: tuple[Ints, ...]
-    run: Amounts
-    layer: int
-    depth: float
-    single: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Chain:
-    """Bounds the latency: `constant` cycles, and `coefficients` (layers, FEATURES) of features."""
-
-    constant: float
-    coefficients: Amounts
-
-
-@dataclass(frozen=True, eq=False)
-class Pixels:
-    """A design in time by pixels: `arrivals` of the pixels of each input, then processes in order,
-    then the last node of each output."""
-
-    arrivals: tuple[Amounts, ...]
-    stages: tuple[Stage, ...]
-    ends: tuple[int, ...]
-    layers: int
-
-    def longest(self, features: Amounts) -> Chain:
-        """The longest chain for the features (layers, FEATURES) of each layer."""
-        times: list[Amounts] = list(self.arrivals)
-        steps: list[tuple[NDArray[np.intp], NDArray[np.intp]]] = [(_none, _none)] * len(times)
-        for stage in self.stages:
-            time, step = self._times(stage, times, features)
-            times.append(time)
-            steps.append(step)
-        node = max(self.ends, key=lambda end: float(times[end][-1]))
-        return self._trace(node, times, steps)
-
-    def _times(
-        self, stage: Stage, times: Sequence[Amounts], features: Amounts
-    ) -> tuple[Amounts, tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """When each pixel of a stage is in the FIFO behind; and per pixel the pixel `u` and the
-        input from which the longest chain comes."""
-        inputs = zip(stage.sources, stage.needs, strict=True)
-        ready = np.stack([np.where(need < 0, 0, times[source][need]) for source, need in inputs])
-        port, start = ready.argmax(axis=0), ready.max(axis=0)
-        if stage.single:
-            ends = start + _single(len(start)) @ features[stage.layer]
-            return ends.max(keepdims=True), (ends.argmax(keepdims=True), port)
-        run, extra = self._run(stage, features)
-        first = _argmax_so_far(start - run)
-        return start[first] - run[first] + run + extra, (first, port)
-
-    def _run(self, stage: Stage, features: Amounts) -> tuple[Amounts, float]:
-        if stage.layer < 0:
-            return stage.run, stage.depth
-        own = features[stage.layer]
-        return own[PACE] * np.arange(len(stage.run)), float(own[TAIL] + own[DEPTH])
-
-    def _trace(
-        self,
-        node: int,
-        times: Sequence[Amounts],
-        steps: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
-    ) -> Chain:
-        """Back from the last pixel of a node to an input."""
-        constant, coefficients = 1.0, np.zeros((self.layers, FEATURES))
-        pixel, inputs = len(times[node]) - 1, len(self.arrivals)
-        while node >= inputs:
-            stage, (first, port) = self.stages[node - inputs], steps[node]
-            begin = int(first[pixel])
-            if stage.layer < 0:
-                constant += float(stage.run[pixel] - stage.run[begin]) + stage.depth
-            elif stage.single:
-                coefficients[stage.layer] += _single(len(stage.needs[0]))[begin]
-            else:
-                coefficients[stage.layer, [PACE, TAIL, DEPTH]] += pixel - begin, 1, 1
-            source = int(port[begin])
-            node, pixel = stage.sources[source], int(stage.needs[source][begin])
-            if pixel < 0:
-                return Chain(constant, coefficients)
-        return Chain(constant + float(times[node][pixel]), coefficients)
-
-
-_none: NDArray[np.intp] = np.zeros(0, np.intp)
-
-
-def _single(pixels: int) -> Amounts:
-    """Coefficients (pixels, FEATURES) of the cycles from each pixel of a single vector to the FIFO
-    behind. A pixel that ends within a beat costs an iteration less."""
-    table = np.zeros((pixels, FEATURES))
-    table[:, SINGLE] = 1 - np.arange(1, pixels + 1) / pixels
-    table[:-1, REST] = table[-1, TAIL] = 1
-    table[:, DEPTH] = 1
-    return table
-
-
-def _argmax_so_far(values: Amounts) -> NDArray[np.intp]:
-    """Per place the first place up to it with the greatest value."""
-    most = np.maximum.accumulate(values)
-    new = np.append(True, most[1:] > most[:-1])
-    return np.maximum.accumulate(np.where(new, np.arange(len(values)), 0))
-
-
-def pixels_of(function: FuncOp) -> Pixels:
-    """Time by pixels in a design whose processes other than matrix products are as fast as they
-    can be."""
-    nodes: dict[SSAValue, int] = {a: k for k, a in enumerate(function.args)}
-    stages: list[Stage] = []
-    layers = 0
-    for op in (op for op in processes_of(function) if not isinstance(op, LanesOp)):
-        sources = [_origin(operand) for operand in op.operands]
-        needs = [
-            _grains(need, stream_of(operand).shape, stream_of(source).shape)
-            for need, operand, source in zip(op.last_inputs(), op.operands, sources, strict=True)
-        ]
-        needs = [np.maximum.accumulate(n) for n in needs]
-        matvec = isinstance(op, MatvecOp)
-        single = matvec and op.positions == 1
-        if single:
-            needs = [np.arange(int(needs[0][0]) + 1, dtype=np.int64)]
-        owners, layer = tuple(nodes[s] for s in sources), layers if matvec else -1
-        stages.append(Stage(owners, tuple(needs), _run(op), layer, _depth(op), single))
-        layers += matvec
-        for result in op.results:
-            nodes[result] = len(function.args) + len(stages) - 1
-    arrivals = tuple(_arrivals(a) for a in function.args)
-    ends = tuple(nodes[_origin(o)] for o in return_op(function).operands)
-    return Pixels(arrivals, tuple(stages), ends, layers)
-
-
-def _origin(value: SSAValue) -> SSAValue:
-    """The value that a stream comes from, seen through wires and converters of width."""
-    while isinstance(value := wire_source(value), OpResult) and isinstance(value.op, LanesOp):
-        value = value.op.x
-    return value
-
-
-def _grains(need: Ints, shape: tuple[int, ...], source: tuple[int, ...]) -> Ints:
-    """Pixels of a stream as the pixels of the stream that it is a reshape of."""
-    return (need + 1) * shape[-1] // source[-1] - 1
-
-
-def _ends(stream: StreamType) -> Ints:
-    """The beat that ends each pixel."""
-    rows, width, _ = image_of(stream.shape)
-    layout = stream.layout
-    groups = np.add.outer(
-        np.arange(rows) * ceil_div(width, layout.pixels), np.arange(width) // layout.pixels
-    )
-    return (groups.ravel() + 1) * layout.folds(stream.shape) - 1
-
-
-def _arrivals(argument: BlockArgument) -> Amounts:
-    """When the last beat of each pixel of an input can be read: a beat per cycle from cycle 0."""
-    return (_ends(stream_of(argument)) + 1).astype(np.float64)
-
-
-def _run(op: ProcessOp) -> Amounts:
-    """The iterations that end pixels of the first result."""
-    return op.schedule().writes[0][_ends(op.outputs[0])].astype(np.float64)
-
-
-def _depth(op: ProcessOp) -> float:
-    """Cycles to the FIFO behind; one less where pixels that share a beat may be in two."""
-    return op.schedule().depth + 1 - (op.outputs[0].layout.pixels > 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,7 +146,7 @@ class Relaxation:
             best = max(best, mixture.bound)
             features = self._mixed(mixture)
             found = self.pixels.longest(features)
-            if need.latency is None or _cycles(found, features) < need.latency + CLOSE:
+            if need.latency is None or found.cycles(features) < need.latency + CLOSE:
                 break
             chains.append(found)
         return best * (1 - SAFETY)
@@ -386,7 +188,7 @@ class Relaxation:
             best = max(best, mixture.bound)
             found = self.pixels.longest(self._mixed(mixture))
             chains.append(found)
-            if _cycles(found, self._mixed(mixture)) - mixture.bound < CLOSE:
+            if found.cycles(self._mixed(mixture)) - mixture.bound < CLOSE:
                 break
         return ceil(min(best * (1 - SAFETY), self.most))
 
@@ -400,10 +202,6 @@ class Relaxation:
         features = np.zeros((self.pixels.layers, FEATURES))
         np.add.at(features, self.columns.layer, mixture.parts[:, None] * self.columns.features)
         return features
-
-
-def _cycles(chain: Chain, features: Amounts) -> float:
-    return chain.constant + float((chain.coefficients * features).sum())
 
 
 def _waits(columns: Columns, chains: Sequence[Chain], most: float | None = None) -> Limits:

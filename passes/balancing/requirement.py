@@ -10,8 +10,9 @@ from xdsl.dialects.func import FuncOp
 
 from calocc.compiler.network import processes_of
 from calocc.compiler.report import total_resources
-from calocc.passes.balancing.choice import Amounts, amounts
+from calocc.passes.balancing.choice import Amounts, Share, amounts
 from calocc.passes.balancing.folding import Goal
+from calocc.passes.balancing.pixels import Chain
 from calocc.passes.balancing.search import Search, Trial
 
 ROUNDS = 12
@@ -57,7 +58,7 @@ class Thrift:
     def smallest(self, start: Goal) -> Goal:
         """The smallest design found that meets the requirement, as `start` does."""
         function = self.search.trial(start)
-        first = self.search.measured(function)
+        first = self.search.measured(function, start)
         spare = max(op.schedule().depth for op in processes_of(function))
         self._best, self._size = start, self._sized(function, with_fifos=True)
         for others in self._paces(start.others, first, spare):
@@ -77,26 +78,22 @@ class Thrift:
     def _follow(self, first: Trial, others: int) -> None:
         """Try the cheapest foldings for which no chain met so far is too long."""
         most = others * (SLOWER if self.requirement.interval is None else 1)
-        chains = [first] if self.requirement.latency is not None else []
+        met = [first.chain]
         for _ in range(ROUNDS):
-            weights = np.array([c.shares for c in chains]).reshape(len(chains), len(first.shares))
-            shares = self.search.cheapest(weights, self._allowed(chains), most, self.device)
-            goal = Goal(shares, others)
+            goal = Goal(self._choice(most, met), others)
             function = self.search.trial(goal)
-            trial = self.search.measured(function)
+            trial = self.search.measured(function, goal)
             self._consider(goal, function, trial)
             if self.requirement.met(trial):
                 return
-            if self._rest(trial) > 0:
-                chains.append(trial)
+            if trial.chain.constant < (self.requirement.latency or 0):
+                met.append(trial.chain)
 
-    def _rest(self, trial: Trial) -> float:
-        """The weighted cycles that layers may take on the longest chain of a design."""
-        rest = trial.latency - float(trial.shares @ trial.cycles)
-        return (self.requirement.latency or 0) - rest
-
-    def _allowed(self, chains: Sequence[Trial]) -> Amounts:
-        return np.maximum(np.array([self._rest(c) for c in chains], np.float64), 1.0)
+    def _choice(self, most: float, met: Sequence[Chain]) -> tuple[Share, ...]:
+        division, spent = self.search.division, self.search.spent
+        if (latency := self.requirement.latency) is None:
+            return division.smallest(most, spent, self.device).shares
+        return division.cheapest(latency, most, spent, self.device, met).shares
 
     def _consider(self, goal: Goal, function: FuncOp, trial: Trial) -> None:
         """Keep a design that is fast enough, fits and is smaller."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +21,10 @@ from calocc.dialects.dataflow.routing import LanesOp
 from calocc.dialects.dataflow.stream import stream_of
 from calocc.passes.balance import BadGoal, BadLayout, BadPin, DoesNotFit, uniform
 from calocc.passes.balancing.choice import Market, Options, Share, amounts
+from calocc.passes.balancing.division import Division
 from calocc.passes.balancing.folding import pin_of
+from calocc.passes.balancing.pixels import FEATURES, Pixels
+from calocc.passes.balancing.rounding import SUM
 from calocc.passes.balancing.search import Search
 from calocc.passes.size_fifos import set_depths
 from calocc.runtime.critical_path import critical_path
@@ -84,35 +85,31 @@ def markets(draw: st.DrawFn) -> Market:
             for k in range(count)
         ]
         cycles = np.array([s.cycles for s in shares], np.float64)
-        layers.append(Options(shares, cycles, np.array(costs, np.float64)))
+        features = np.zeros((len(shares), FEATURES))
+        layers.append(Options(shares, cycles, features, np.array(costs, np.float64)))
     limits = Resources(dsp=draw(st.integers(0, 200)), lut=draw(st.integers(0, 2000)))
     return Market.of(layers, amounts(limits))
 
 
-@given(markets(), st.lists(st.floats(0, 1), min_size=3, max_size=3), st.integers(1, 200))
+@given(markets(), st.integers(1, 200))
 @settings(max_examples=200)
-def test_shares_fit_and_no_single_layer_can_gain(
-    market: Market, drawn: list[float], most: int
+def test_the_smallest_shares_are_above_the_bound_and_no_layer_can_save(
+    market: Market, most: int
 ) -> None:
-    weights = np.array(drawn[: len(market.shares)])
-    shares = market.divide(weights, most, np.zeros(5))
-    if shares is None:
-        return
-    picks = [own.index(s) for own, s in zip(market.shares, shares, strict=True)]
+    device = np.maximum(market.available, 1)
+    division = Division(market, Pixels((), (), (), len(market.shares)))
+    choice = division.smallest(most, np.zeros(5), device)
+    picks = [own.index(s) for own, s in zip(market.shares, choice.shares, strict=True)]
 
-    def cost(picks: list[int]) -> bool:
-        used = sum((market.costs[k, p] for k, p in enumerate(picks)), np.zeros(5))
-        return bool(np.all(used <= market.available))
+    def worth(picks: list[int]) -> float:
+        parts = sum((market.costs[k, p] for k, p in enumerate(picks)), np.zeros(5)) / device
+        return float(parts.max() + SUM * parts.sum())
 
-    assert cost(picks)
-    for layer, option in product(range(len(picks)), range(market.cycles.shape[1])):
-        other = [option if k == layer else p for k, p in enumerate(picks)]
-        fastest = market.cycles[layer].min()
-        if cost(other) and market.cycles[layer, option] <= max(most, fastest):
-            gain = weights[layer] * (
-                market.cycles[layer, picks[layer]] - market.cycles[layer, option]
-            )
-            assert gain <= 1e-9
+    assert worth(picks) >= choice.bound - 1e-9
+    assert choice.bound == pytest.approx(division.least_part(most, np.zeros(5), device))
+    for layer, option in zip(*np.nonzero(market.within(most)), strict=True):
+        other = [int(option) if k == layer else p for k, p in enumerate(picks)]
+        assert worth(other) >= worth(picks) - 1e-6
 
 
 @given(SEEDS)

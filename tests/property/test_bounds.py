@@ -20,7 +20,7 @@ from calocc.dialects.dataflow.resources import Resources
 from calocc.passes.balance import NotFastEnough
 from calocc.passes.balancing.choice import amounts
 from calocc.passes.balancing.folding import Goal
-from calocc.passes.balancing.program import Limits, least, proved
+from calocc.passes.balancing.program import Limits, Program, least, proved
 from calocc.passes.balancing.relaxation import Relaxation
 from calocc.passes.balancing.requirement import Requirement
 from calocc.passes.balancing.search import Search
@@ -43,8 +43,9 @@ def test_no_folding_is_below_the_bounds_for_what_it_takes(
     relaxed = Relaxation.of(search)
     random_ = random.Random(choice)
     shares = tuple(random_.choice(own) for own in search.market.shares)
-    function = search.trial(Goal(shares, others))
-    trial = search.measured(function)
+    goal = Goal(shares, others)
+    function = search.trial(goal)
+    trial = search.measured(function, goal)
     set_depths(function)
     used = amounts(total_resources(function))
     assert relaxed.latency(used) <= trial.latency
@@ -115,5 +116,19 @@ def test_no_choice_is_below_what_prices_prove(
     best = sums[2, fit].min(initial=np.inf)
     mixture = least(layer, limits)
     assert mixture is not None or not fit.any()
+    assert _known_bit_by_bit(layer, limits) == pytest.approx(mixture.bound if mixture else None)
     assert (mixture.bound if mixture else np.inf) <= best + 1e-6 or not fit.any()
     assert proved(layer, limits, np.array(prices)) <= best + 1e-6
+
+
+def _known_bit_by_bit(layer: np.ndarray, limits: Limits) -> float | None:
+    """The bound where rows join one after the other, and options are barred in between."""
+    first, *others = ((limits.amounts[k], limits.fixed[k], limits.scale[k]) for k in (2, 0, 1))
+    program = Program(layer, Limits(*(np.array([x]) for x in first)))
+    for row in others:
+        program.allow(np.arange(len(layer)) == np.searchsorted(layer, layer))
+        program.least()
+        program.add(Limits(*(np.array([x]) for x in row)))
+    program.allow(np.ones(len(layer), np.bool_))
+    mixture = program.least()
+    return mixture.bound if mixture else None
