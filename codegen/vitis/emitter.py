@@ -28,7 +28,8 @@ RESERVED = frozenset(
     "private protected public register return run short signed sizeof static std struct switch "
     "template this throw true try typedef typeid typename union unsigned using virtual void "
     "volatile while xor hls next found features expected differing events input inputs output "
-    "outputs log read write numbers value line text loaded_weights to_stream from_stream".split()
+    "outputs log read write numbers value line text loaded_weights to_stream from_stream "
+    "doubles".split()
 )
 """Words of C++ and of the templates that no stream may be called."""
 

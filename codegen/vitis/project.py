@@ -264,13 +264,13 @@ def bridge(firmware: Firmware) -> str:
     """C functions that take arrays of float or double, one event per call, for simulation."""
     inputs = [f"const T *{p.stream.variable}" for p in firmware.inputs]
     outputs = [f"T *{p.stream.variable}" for p in firmware.outputs]
-    variables = [p.stream.variable for p in (*firmware.inputs, *firmware.outputs)]
+    ports = [p.stream for p in (*firmware.inputs, *firmware.outputs)]
     return render(
         "bridge.cpp.j2",
         fw=firmware,
         pointers=", ".join(inputs + outputs),
-        variables=", ".join(variables),
-        streams=", ".join(f"{v}_stream" for v in variables),
+        floats=", ".join(f"doubles({s.variable}, {s.stream.size})" for s in ports),
+        streams=", ".join(f"{s.variable}_stream" for s in ports),
         casts=[_cast(p.port) for p in firmware.inputs],
     )
 
