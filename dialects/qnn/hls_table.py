@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
-from calocc.dialects.qnn.quantizers import FixedPoint, Quantizer, register
+from calocc.dialects.qnn.quantizers import FixedPoint, Quantizer
 
 Array = NDArray[np.float64]
 
@@ -96,4 +96,5 @@ class HlsTable(Quantizer):
         return self.entries[steps + self.size // 2]
 
 
-register(HlsTable, "bits integer signed rounding overflow function size")
+SIGNATURE = (HlsTable, "bits integer signed rounding overflow function size")
+"""How `quantizers.parse` reads it."""

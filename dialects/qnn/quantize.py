@@ -29,6 +29,7 @@ from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.fixed.types import OverflowAttr, RoundingAttr
 from calocc.dialects.qnn.elementwise import ElementwiseOp, ReluOp
+from calocc.dialects.qnn.hls_table import SIGNATURE, HlsTable
 from calocc.dialects.qnn.op import (
     Mantissas,
     Reals,
@@ -42,10 +43,14 @@ from calocc.dialects.qnn.op import (
 )
 from calocc.dialects.qnn.quantizers import Quantizer, parse
 
+_OTHERS = {HlsTable.NAME: SIGNATURE}
+"""Quantizers that only models of hls4ml have."""
+
 
 @irdl_attr_definition
 class QuantizerAttr(ParametrizedAttribute):
-    """`#qnn.quantizer<"quantized_bits(6,1,alpha=1.0)">`: a QKeras quantizer in closed form."""
+    """`#qnn.quantizer<"quantized_bits(6,1,alpha=1.0)">`: a quantizer of QKeras or hls4ml in
+    closed form."""
 
     name = "qnn.quantizer"
     text: StringAttr
@@ -58,12 +63,12 @@ class QuantizerAttr(ParametrizedAttribute):
     @property
     def quantizer(self) -> Quantizer:
         """The closed form."""
-        return parse(self.text.data)
+        return parse(self.text.data, _OTHERS)
 
     def verify(self) -> None:
         """The text names a quantizer that is known."""
         try:
-            parse(self.text.data)
+            parse(self.text.data, _OTHERS)
         except ValueError as error:
             raise VerifyException(str(error)) from error
 

@@ -856,9 +856,11 @@ def promote_kernel(quantizer: Quantizer) -> Quantizer:
 
 # ---- reading -----------------------------------------------------------------------------------
 
+Signature = tuple[type[Quantizer], str]
+"""A quantizer, and its parameters in constructor order."""
 # In the order of QKeras's constructors (positional arguments), first those of 0.9.0, then what the
 # main branch has added.
-_SIGNATURES: dict[str, tuple[type[Quantizer], str]] = {
+_SIGNATURES: Mapping[str, Signature] = {
     "quantized_bits": (
         QuantizedBits,
         "bits integer symmetric keep_negative alpha use_stochastic_rounding scale_axis "
@@ -995,23 +997,16 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
 }
 
 
-def register(kind: type[Quantizer], parameters: str) -> None:
-    """Let `parse` read a quantizer that is not QKeras's; its parameters in constructor order."""
-    _SIGNATURES[kind.NAME] = (kind, parameters)
-
-
-def _lookup(name: str) -> tuple[type[Quantizer], tuple[str, ...]]:
-    """The class and its parameters in constructor order."""
+def _lookup(name: str) -> Signature:
     if name not in _SIGNATURES:
         known = ", ".join(sorted(QUANTIZERS))
         reason = REFUSED_QUANTIZERS.get(name, f"is not a known quantizer ({known})")
         raise UnsupportedQuantizer("quantizer", "class_name", name, reason)
-    kind, parameters = _SIGNATURES[name]
-    return kind, tuple(parameters.split())
+    return _SIGNATURES[name]
 
 
-def _create(name: str, arguments: Mapping[str, object]) -> Quantizer:
-    kind, parameters = _lookup(name)
+def _create(name: str, signature: Signature, arguments: Mapping[str, object]) -> Quantizer:
+    kind, parameters = signature[0], signature[1].split()
     own = {field.name for field in fields(kind)}
     values: dict[str, Any] = {}
     for key, value in arguments.items():
@@ -1039,14 +1034,16 @@ def _require_fixed(name: str, key: str, value: object) -> None:
         raise UnsupportedQuantizer(name, key, value, reason)
 
 
-def parse(text: str) -> Quantizer:
+def parse(text: str, others: Mapping[str, Signature] | None = None) -> Quantizer:
     """Read `quantized_bits(6,1,alpha=1)`: the call syntax of QKeras strings.
 
     Positional arguments follow the constructors of QKeras 0.9.0. A bare name stands for all
-    defaults. Raise `UnsupportedQuantizer` naming what is unknown.
+    defaults. `others` are quantizers by name that QKeras does not have. Raise
+    `UnsupportedQuantizer` naming what is unknown.
     """
     name, positional, keywords = _read_call(text.strip())
-    _, parameters = _lookup(name)
+    signature = (others or {}).get(name) or _lookup(name)
+    parameters = signature[1].split()
     if len(positional) > len(parameters):
         extra = positional[len(parameters)]
         raise UnsupportedQuantizer(name, "argument", extra, "is one positional argument too many")
@@ -1055,7 +1052,7 @@ def parse(text: str) -> Quantizer:
         if key in arguments:
             raise UnsupportedQuantizer(name, key, value, "is given twice")
         arguments[key] = value
-    return _create(name, arguments)
+    return _create(name, signature, arguments)
 
 
 def _read_call(text: str) -> tuple[str, list[object], list[tuple[str, object]]]:
@@ -1114,12 +1111,12 @@ def from_config(config: Mapping[str, object]) -> Quantizer:
     if not isinstance(name, str):
         raise UnsupportedQuantizer("quantizer", "class_name", name, "must be a text")
     name = name.rpartition(">")[2]
-    _lookup(name)
+    signature = _lookup(name)
     _refuse_unknown(name, config, _ENVELOPE)
     inner = config.get("config")
     if not isinstance(inner, Mapping):
         raise UnsupportedQuantizer(name, "config", inner, "must be a dictionary")
-    return _create(name, cast(Mapping[str, object], inner))
+    return _create(name, signature, cast(Mapping[str, object], inner))
 
 
 def _refuse_unknown(name: str, config: Mapping[str, object], known: Iterable[str]) -> None:

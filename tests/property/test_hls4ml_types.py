@@ -15,7 +15,8 @@ from calocc.compiler.hls4ml.precision import parse_precision, type_text
 from calocc.dialects.fixed.arithmetic import quantize
 from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.qnn.hls_table import TABLES, HlsTable
-from calocc.dialects.qnn.quantizers import FixedPoint, parse
+from calocc.dialects.qnn.quantize import QuantizerAttr
+from calocc.dialects.qnn.quantizers import FixedPoint
 
 Reals = NDArray[np.float64]
 CASTS = st.builds(
@@ -66,7 +67,7 @@ def test_what_is_no_type(text: str) -> None:
 def test_a_table_is_read_as_in_hls4ml(function: str, size: int) -> None:
     """`int data_round = x * size / reach`, as C++ computes it, then clipped."""
     table = HlsTable(18, 8, function=function, size=size)
-    assert parse(str(table)) == table
+    assert QuantizerAttr.of(table).quantizer == table
     x = np.linspace(-12, 12, 4001)
     steps = np.trunc(x * size / table.reach) + size // 2
     expected = table.entries[np.clip(steps, 0, size - 1).astype(int)]

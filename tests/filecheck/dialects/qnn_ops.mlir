@@ -5,6 +5,7 @@
 func.func @reals(%x: tensor<4x4x2xf32>, %v: tensor<3xf32>) -> tensor<3xf32> {
   %w = qnn.constant <bb0d9525cfed2609b : tensor<2x1x2x1xf32>> : tensor<2x1x2x1xf32>
   %q = qnn.quantize %w {quantizer = #qnn.quantizer<"quantized_bits(4,1,alpha=1.0)">} : (tensor<2x1x2x1xf32>) -> tensor<2x1x2x1xf32>
+  %t = qnn.quantize %w {quantizer = #qnn.quantizer<"hls_table(18,8,function='tanh')">} : (tensor<2x1x2x1xf32>) -> tensor<2x1x2x1xf32>
   %c = qnn.conv %x, %q {strides = array<i64: 2, 1>, padding = array<i64: 0, 1, 0, 0>, layer = "conv"} : (tensor<4x4x2xf32>, tensor<2x1x2x1xf32>) -> tensor<2x4x1xf32>
   %p = qnn.pool %c {kind = #qnn<pooling sum>, size = array<i64: 2, 2>, strides = array<i64: 2, 2>, padding = array<i64: 0, 0, 0, 0>} : (tensor<2x4x1xf32>) -> tensor<1x2x1xf32>
   %g = qnn.constant <b8e628779e6a74ee0 : tensor<3xf32>> : tensor<3xf32>
@@ -53,6 +54,7 @@ func.func @movement(%x: tensor<4x4x2x!fixed.num<s8, 3>>, %v: tensor<2x!fixed.num
 // CHECK-NEXT:   func.func @reals(%x: tensor<4x4x2xf32>, %v: tensor<3xf32>) -> tensor<3xf32> {
 // CHECK-NEXT:     %w = qnn.constant <bb0d9525cfed2609b : tensor<2x1x2x1xf32>> : tensor<2x1x2x1xf32>
 // CHECK-NEXT:     %q = qnn.quantize %w {quantizer = #qnn.quantizer<"quantized_bits(4,1,alpha=1.0)">} : (tensor<2x1x2x1xf32>) -> tensor<2x1x2x1xf32>
+// CHECK-NEXT:     %t = qnn.quantize %w {quantizer = #qnn.quantizer<"hls_table(18,8,function='tanh')">} : (tensor<2x1x2x1xf32>) -> tensor<2x1x2x1xf32>
 // CHECK-NEXT:     %c = qnn.conv %x, %q {strides = array<i64: 2, 1>, padding = array<i64: 0, 1, 0, 0>, layer = "conv"} : (tensor<4x4x2xf32>, tensor<2x1x2x1xf32>) -> tensor<2x4x1xf32>
 // CHECK-NEXT:     %p = qnn.pool %c {kind = #qnn<pooling sum>, size = array<i64: 2, 2>, strides = array<i64: 2, 2>, padding = array<i64: 0, 0, 0, 0>} : (tensor<2x4x1xf32>) -> tensor<1x2x1xf32>
 // CHECK-NEXT:     %g = qnn.constant <b8e628779e6a74ee0 : tensor<3xf32>> : tensor<3xf32>
