@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from calocc.codegen.vitis.lint.lint import Finding, lint
-from calocc.codegen.vitis.lint.rules import GUIDE, RULES
+from calocc.codegen.vitis.lint.rules import RULES
 from calocc.compiler.design import NotADesign
 from calocc.compiler.diagnostics import CaloccError
 
@@ -42,12 +42,12 @@ def findings_in(directory: Path) -> list[Finding]:
 
 
 def _rules() -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=GUIDE)
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("rule", no_wrap=True)
-    for column in ("demand", "section"):
+    for column in ("demand", "source"):
         table.add_column(column, overflow="fold")
     for rule in RULES.values():
-        table.add_row(rule.name, rule.demand, rule.section)
+        table.add_row(rule.name, rule.demand, rule.source)
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from project_designs import every_kind
 
 from calocc.codegen.vitis.lint import rules
 from calocc.codegen.vitis.lint.checks import CHECKS
+from calocc.codegen.vitis.lint.kernel_checks import KERNEL_CHECKS
 from calocc.codegen.vitis.lint.lint import Finding, NotSynthesizable, lint
 from calocc.codegen.vitis.lint.rules import RULES
 from calocc.codegen.vitis.lint.syntax import for_synthesis
@@ -103,6 +105,56 @@ void last(hls::stream<in_T> &in, hls::stream<out_T> &out) {
 #endif
 """
 
+KERNEL = """\
+#include "../firmware/kernels.h"
+
+typedef ap_uint<512> word;
+
+template <class T> void load(const word *memory, hls::stream<T> &beats, unsigned events) {
+    for (unsigned i = 0; i < events; i++) {
+        #pragma HLS PIPELINE II=1
+        beats.write(memory[i]);
+    }
+}
+template <class T> void store(hls::stream<T> &beats, word *memory, unsigned events) {
+    for (unsigned i = 0; i < events; i++) {
+        #pragma HLS PIPELINE II=1
+        memory[i] = beats.read();
+    }
+}
+void all(hls::stream<input_t> &in, hls::stream<result_t> &out, unsigned events) {
+    for (unsigned e = 0; e < events; e++) {
+        #pragma HLS DATAFLOW
+        top(in, out);
+    }
+}
+extern "C" void top_kernel(const word *in0, word *out0, unsigned events) {
+    #pragma HLS INTERFACE m_axi port=in0 offset=slave bundle=gmem_in0 depth=8
+    #pragma HLS INTERFACE mode=m_axi port=out0 offset=slave bundle=gmem_out0 depth=9
+    #pragma HLS INTERFACE s_axilite port=events
+    #pragma HLS INTERFACE s_axilite port=return
+    #pragma HLS DATAFLOW
+    hls::stream<input_t> in("in");
+    #pragma HLS STREAM variable=in depth=2
+    hls::stream<result_t> out("out");
+    #pragma HLS STREAM variable=out depth=2
+    load(in0, in, events);
+    all(in, out, events);
+    store(out, out0, events);
+}
+"""
+STREAM = """\
+#include "../firmware/kernels.h"
+
+extern "C" void top_stream(hls::stream<input_t> &x, hls::stream<result_t> &y) {
+    #pragma HLS INTERFACE ap_ctrl_none port=return
+    #pragma HLS INTERFACE axis port=x
+    #pragma HLS INTERFACE axis port=y
+    #pragma HLS DATAFLOW
+    top(x, y);
+}
+"""
+
 BREAKS: list[tuple[str, str, str, str]] = [
     ("static-bounds", "i < CONFIG_T::n; i++", "i < in.size(); i++", "its end 'i < in.size()'"),
     ("static-bounds", "i < CONFIG_T::n; i++", "i < CONFIG_T::n; i += i", "does not count 'i'"),
@@ -127,38 +179,63 @@ BREAKS: list[tuple[str, str, str, str]] = [
     ("dataflow-form", "void last(", "int last(", "last returns something"),
     ("stream-depth", "variable=c depth=2", "variable=c depth=0", "'c' has no depth"),
     ("top-interface", "    #pragma HLS INTERFACE axis port=y\n", "", "port 'y' has no interface"),
+    ("memory-bundle", "bundle=gmem_out0", "bundle=gmem_in0", "'out0' shares the bundle gmem_in0"),
+    ("memory-bundle", "bundle=gmem_out0", "", "'out0' has no bundle"),
+    ("memory-offset", "out0 offset=slave", "out0 offset=off", "cannot set the address of 'out0'"),
+    ("memory-depth", "depth=9", "", "'out0' has no depth"),
+    ("memory-width", "ap_uint<512>", "ap_uint<384>", "words of 'in0' have 384 bits"),
+    ("memory-width", "depth=9", "depth=9 max_widen_bitwidth=2048", "widened to 2048 bits"),
+    ("memory-bursts", "memory[i] =", "if (i > 3) memory[i] =", "not every iteration makes it"),
+    ("memory-bursts", "beats.write(memory[i])", "beats.write(memory[2 * i])", "but at 2 * i"),
+    ("memory-bursts", "beats.write(memory[i])", "beats.write(*memory)", "but at 0"),
+    ("memory-bursts", "memory[i] = b", "memory[i] = memory[i] + b", "is both read and written"),
+    ("memory-bursts", "    load(in0", "    in0[0];\n    load(in0", "it is in no loop"),
+    ("memory-bursts", "        #pragma HLS PIPELINE II=1\n        memory", "        memory",
+     "its loop is not pipelined"),
+    ("kernel-control", "s_axilite port=return", "ap_ctrl_hs port=return", "is not s_axilite"),
+    ("kernel-control", "ap_ctrl_none port=return", "s_axilite port=return", "is not ap_ctrl_none"),
+    ("kernel-control", "s_axilite port=events", "s_axilite port=events bundle=b", "of its own"),
+    ("kernel-control", "s_axilite port=events", "axis port=events", "cannot set 'events'"),
+    ("dataflow-form", "unsigned e = 0;", "unsigned e = 1;", "for statement is no call"),
 ]  # fmt: skip
 
 
-def findings(directory: Path, top: str, kernels: str) -> list[Finding]:
-    """What is found in a project of two files."""
-    firmware = directory / "firmware"
-    firmware.mkdir()
-    (firmware / "top.cpp").write_text(top)
-    (firmware / "kernels.h").write_text(kernels)
+FILES = {
+    "firmware/top.cpp": TOP,
+    "firmware/kernels.h": KERNELS,
+    "kernel/top_kernel.cpp": KERNEL,
+    "kernel/top_stream.cpp": STREAM,
+}
+
+
+def findings(directory: Path, files: Mapping[str, str]) -> list[Finding]:
+    """What is found in a project of these files."""
+    for name, text in files.items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text(text)
     return lint(directory, "top")
 
 
 def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
-    assert findings(tmp_path, TOP, KERNELS) == []
+    assert findings(tmp_path, FILES) == []
 
 
 @pytest.mark.parametrize(
     ("rule", "old", "new", "words"), BREAKS, ids=[f"{b[0]}: {b[3]}" for b in BREAKS]
 )
 def test_a_rule_notices(rule: str, old: str, new: str, words: str, tmp_path: Path) -> None:
-    assert (TOP + KERNELS).count(old) >= 1
-    found = findings(tmp_path, TOP.replace(old, new), KERNELS.replace(old, new))
+    assert any(old in text for text in FILES.values())
+    found = findings(tmp_path, {name: text.replace(old, new) for name, text in FILES.items()})
     assert rule in {finding.rule for finding in found}
     assert any(words in finding.problem for finding in found if finding.rule == rule)
     for finding in found:
         text = (tmp_path / finding.file).read_text().splitlines()[finding.line - 1]
         assert text.strip()
-        assert finding.source.startswith("AMD UG1399 (Vitis HLS User Guide), ")
+        assert finding.source == RULES[finding.rule].source
 
 
 def test_every_rule_is_checked_and_broken() -> None:
-    assert RULES.keys() == CHECKS.keys() == {rule for rule, *_ in BREAKS}
+    assert RULES.keys() == {**CHECKS, **KERNEL_CHECKS}.keys() == {rule for rule, *_ in BREAKS}
 
 
 def test_what_is_for_simulation_only_is_not_seen() -> None:

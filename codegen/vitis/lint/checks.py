@@ -63,13 +63,13 @@ def _unrolled(loop: Node) -> set[str]:
     while node is not None:
         around += [node] if node.type == "for_statement" else []
         node = node.parent
-    pipelined = [k for k, outer in enumerate(around) if _is_pipelined(outer)]
+    pipelined = [k for k, outer in enumerate(around) if is_pipelined(outer)]
     inside = around[: pipelined[-1]] if pipelined else []
     starts = (outer.child_by_field_name("initializer") for outer in inside)
     return {d.name for start in starts if start is not None for d in declared_in(start)}
 
 
-def _is_pipelined(loop: Node) -> bool:
+def is_pipelined(loop: Node) -> bool:
     """Whether the body of a loop begins with a pragma PIPELINE."""
     body = loop.child_by_field_name("body")
     own = [] if body is None else [Pragma.of(n) for n in body.children if n.type == "preproc_call"]
@@ -296,13 +296,13 @@ def _direction(program: Program, function: Function, parameter: Declared) -> set
         argument = None if target is None else target.child_by_field_name("argument")
         if text_of(argument) == parameter.name:
             found.add(_callee(call)[1] in ("write", "write_nb"))
-    for _, other, own in _handed_on(program, function, parameter.name):
+    for _, other, own in handed_on(program, function, parameter.name):
         if other is not function:
             found |= _direction(program, other, own)
     return found
 
 
-def _handed_on(
+def handed_on(
     program: Program, function: Function, name: str
 ) -> Iterator[tuple[Node, Function, Declared]]:
     """The calls that a variable is an argument of, what they may call, and its parameter there."""
@@ -315,7 +315,7 @@ def _handed_on(
 def _accesses(program: Program, region: Function, stream: str) -> list[Access]:
     return [
         Access(call, writes)
-        for call, other, parameter in _handed_on(program, region, stream)
+        for call, other, parameter in handed_on(program, region, stream)
         for writes in sorted(_direction(program, other, parameter))
     ]
 
@@ -340,11 +340,11 @@ def _ends(program: Program) -> Iterator[Fault]:
 
 @checks("dataflow-form")
 def _form(program: Program) -> Iterator[Fault]:
-    allowed = ("declaration", "preproc_call", "comment", "{", "}", ";")
+    allowed = ("declaration", "type_definition", "preproc_call", "comment", "{", "}", ";")
     for region in _regions(program):
         if text_of(region.node.child_by_field_name("type")) != "void":
             yield region.file, region.node, "a dataflow region returns nothing"
-        for node in region.body.children:
+        for node in _body_of(region).children:
             inner = next((c for c in node.children if c.is_named), node)
             is_call = node.type == "expression_statement" and inner.type == "call_expression"
             if not is_call and node.type not in allowed:
@@ -353,6 +353,32 @@ def _form(program: Program) -> Iterator[Fault]:
                 for other in program.named(_callee(inner)[1]):
                     if text_of(other.node.child_by_field_name("type")) != "void":
                         yield region.file, node, f"{other.name} returns something"
+
+
+def _body_of(region: Function) -> Node:
+    """What holds the tasks of a region: the body of a function, or of a loop that is all of it."""
+    statements = [n for n in region.body.children if n.is_named and n.type != "comment"]
+    loop = statements[0] if len(statements) == 1 else region.body
+    body = loop.child_by_field_name("body") if loop.type == "for_statement" else None
+    return body if body is not None and _counts_from_zero(loop) else region.body
+
+
+def _counts_from_zero(loop: Node) -> bool:
+    """Whether a loop counts from 0 to a constant or an argument, one by one."""
+    start, step = (loop.child_by_field_name(k) for k in ("initializer", "update"))
+    condition = loop.child_by_field_name("condition")
+    if start is None or step is None or condition is None:
+        return False
+    counters = {d.name for d in declared_in(start) if text_of(d.value) == "0"}
+    counted = text_of(step.child_by_field_name("argument"))
+    end = condition.child_by_field_name("right")
+    return (
+        step.type == "update_expression"
+        and {counted} == counters
+        and text_of(condition.child_by_field_name("left")) == counted
+        and end is not None
+        and end.type in ("identifier", "number_literal", "qualified_identifier")
+    )
 
 
 @checks("stream-depth")

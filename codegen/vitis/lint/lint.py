@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calocc.codegen.vitis.lint.checks import CHECKS
-from calocc.codegen.vitis.lint.rules import GUIDE, RULES
-from calocc.codegen.vitis.lint.syntax import read_program
+from calocc.codegen.vitis.lint.checks import CHECKS, Check
+from calocc.codegen.vitis.lint.kernel_checks import KERNEL_CHECKS
+from calocc.codegen.vitis.lint.rules import RULES
+from calocc.codegen.vitis.lint.syntax import Program, read_program
 from calocc.compiler.diagnostics import CaloccError
+
+KERNELS = ("kernel", "stream")
+"""The kernels of a project, by the ends of their names."""
+OF_KERNELS = {rule: check for rule, check in CHECKS.items() if rule != "static-bounds"}
+"""What holds for kernels, too. Their loops run over as many events as the host says."""
 
 
 @dataclass(frozen=True, order=True)
@@ -25,7 +32,7 @@ class Finding:
     @property
     def source(self) -> str:
         """Where AMD states the rule."""
-        return f"{GUIDE}, {RULES[self.rule].section}"
+        return RULES[self.rule].source
 
     def row(self) -> dict[str, Any]:
         """As plain data."""
@@ -64,12 +71,23 @@ def lint(project: Path, top: str) -> list[Finding]:
     """What Vitis HLS would refuse or build badly in the C++ of a project, in order of place.
 
     `top` is the name of its top function; `firmware/<top>.cpp` and what it includes are read, as
-    they are for synthesis.
+    they are for synthesis, then the kernels around it.
     """
-    program = read_program(project / "firmware", top)
-    findings = {
+    design = read_program(project / "firmware", top)
+    found = _findings(project, design, CHECKS)
+    for kind in KERNELS:
+        if (project / f"kernel/{top}_{kind}.cpp").is_file():
+            sources = tuple(design.sources)[:1]
+            kernel = read_program(project / "kernel", f"{top}_{kind}", sources)
+            known = {path.relative_to(project).as_posix() for path in design.sources}
+            more = _findings(project, kernel, {**OF_KERNELS, **KERNEL_CHECKS})
+            found |= {finding for finding in more if finding.file not in known}
+    return sorted(found)
+
+
+def _findings(project: Path, program: Program, checks: Mapping[str, Check]) -> set[Finding]:
+    return {
         Finding(path.relative_to(project).as_posix(), node.start_point[0] + 1, rule, what)
-        for rule, check in CHECKS.items()
+        for rule, check in checks.items()
         for path, node, what in check(program)
     }
-    return sorted(findings)

@@ -5,15 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GUIDE = "AMD UG1399 (Vitis HLS User Guide)"
+_PLATFORM_GUIDE = "AMD UG1393 (Application Acceleration Development)"
+_HLS4ML = "hls4ml, templates/vitis/build_prj.tcl"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule by its name; `section` is the heading in the guide that states it."""
+    """A rule by its name; `section` is the heading under which a guide states it."""
 
     name: str
     demand: str
     section: str
+    guide: str = GUIDE
+
+    @property
+    def source(self) -> str:
+        """Guide and section."""
+        return f"{self.guide}, {self.section}"
 
 
 RULES = {
@@ -22,27 +30,27 @@ RULES = {
         Rule(
             "static-bounds",
             "loops are `for` loops that count up to a constant",
-            "Loops: Variable Loop Bounds",
+            "Variable Loop Bounds",
         ),
         Rule(
             "no-recursion",
             "no function calls itself, directly or through others",
-            "Unsupported C/C++ Constructs: Recursive Functions",
+            "Recursive Functions",
         ),
         Rule(
             "no-heap",
             "no memory is allocated at run time, and no container does so",
-            "Unsupported C/C++ Constructs: Dynamic Memory Usage, Standard Template Libraries",
+            "Dynamic Memory Usage; Standard Template Libraries",
         ),
         Rule(
             "no-system-calls",
             "nothing outside of the kernel is called",
-            "Unsupported C/C++ Constructs: System Calls",
+            "System Calls",
         ),
         Rule(
             "no-run-time-types",
             "no exceptions, virtual functions, run-time types or jumps",
-            "Unsupported C/C++ Constructs: Virtual Functions and Pointers",
+            "Unsupported C/C++ Constructs; Virtual Functions and Pointers",
         ),
         Rule(
             "known-pragmas",
@@ -57,22 +65,25 @@ RULES = {
         Rule(
             "partition-size",
             "arrays are split into at most 4096 registers along an axis",
-            "config_array_partition: -maximum_size",
+            "config_array_partition -maximum_size",
+            _HLS4ML,
         ),
         Rule(
             "stream-width",
             "a beat has at most 4096 bits",
-            "AXI4-Stream Interfaces: How AXI4-Stream Works",
+            "AXI4-Stream Interfaces",
         ),
         Rule(
             "single-producer-consumer",
             "each stream has one task that writes and one that reads, and no task waits for itself",
-            "Dataflow Optimization Limitations: Single-producer-consumer Violations, Feedback",
+            "Canonical Forms of Dataflow Optimization",
+            _PLATFORM_GUIDE,
         ),
         Rule(
             "dataflow-form",
-            "a dataflow region holds declarations and calls of functions that return nothing",
-            "Canonical Forms: Dataflow Canonical Form",
+            "a dataflow region holds declarations and calls of functions that return nothing, or "
+            "is all of a loop that counts from 0",
+            "Canonical Forms",
         ),
         Rule(
             "stream-depth",
@@ -84,14 +95,47 @@ RULES = {
             "each port of the top function has an interface",
             "pragma HLS interface",
         ),
+        Rule(
+            "memory-bundle",
+            "each port to memory is an interface of its own, so that no two share its channels",
+            "M_AXI Bundles",
+        ),
+        Rule(
+            "memory-offset",
+            "the host sets the address of each port to memory (offset=slave)",
+            "Default Interfaces for Vitis Kernel Flow",
+        ),
+        Rule(
+            "memory-depth",
+            "each port to memory states how many words a test bench has there",
+            "pragma HLS interface",
+        ),
+        Rule(
+            "memory-width",
+            "words of memory, and widths to widen them to, are powers of two up to 1024 bits",
+            "Automatic Port Width Resizing",
+        ),
+        Rule(
+            "memory-bursts",
+            "memory is read or written in pipelined loops, at their counter, whatever the values",
+            "Preconditions and Limitations of Burst Transfer",
+        ),
+        Rule(
+            "kernel-control",
+            "arguments and control are one s_axilite interface without a bundle, or, for a kernel "
+            "of streams alone, there is no control",
+            "AXI4-Lite Interface",
+        ),
     )
 }
-"""All rules by name."""
+"""All rules by name; those of memory and control are for kernels around a design."""
 
 MOST_REGISTERS = 4096
-"""Elements along an axis of a partitioned array; `maximum_size` of the project's scripts."""
+"""Elements along an axis of a partitioned array, as hls4ml's scripts ask for."""
 WIDEST_BEAT = 4096
 """Bits."""
+WIDEST_WORD = 1024
+"""Bits of a word of memory."""
 
 _MEMORY = "variable type impl latency"
 PRAGMAS: dict[str, frozenset[str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -54,11 +55,13 @@ def for_synthesis(text: str) -> str:
         if not line.strip().startswith("#"):
             pass
         elif directive in ("if", "ifdef", "ifndef"):
-            active.append(_holds(directive, rest))
+            # What is left out anyway may be no condition that we can read.
+            active.append(keep and _holds(directive, rest))
             settled.append(active[-1])
             keep = False
         elif directive in ("elif", "else"):
-            active[-1] = not settled[-1] and (directive == "else" or _holds("if", rest))
+            may = all(active[:-1]) and not settled[-1]
+            active[-1] = may and (directive == "else" or _holds("if", rest))
             settled[-1] |= active[-1]
             keep = False
         elif directive == "endif":
@@ -269,12 +272,13 @@ class Program:
         return [f for f in self.functions if (f.name, f.owner) == (name, owner)]
 
 
-def read_program(firmware: Path, top: str) -> Program:
-    """Parse `<top>.cpp` and what it includes, but for the types of Vitis and tables of weights."""
+def read_program(folder: Path, top: str, others: tuple[Path, ...] = ()) -> Program:
+    """Parse `<top>.cpp`, other files of its program, and what they include, but for the types of
+    Vitis and tables of weights."""
     program = Program(top)
-    open_ = [firmware / f"{top}.cpp"]
+    open_ = [folder / f"{top}.cpp", *others]
     while open_:
-        path = open_.pop(0)
+        path = Path(os.path.normpath(open_.pop(0)))
         if path in program.sources or not path.is_file() or "weights" in path.parts[-2:-1]:
             continue
         root = parse(for_synthesis(path.read_text()).encode())
@@ -284,7 +288,7 @@ def read_program(firmware: Path, top: str) -> Program:
             text_of(n.child_by_field_name("path")) for n in of_type(root, "preproc_include")
         )
         for name in (quoted.strip('"') for quoted in included):
-            open_ += [path.parent / name, firmware / name]
+            open_ += [path.parent / name, folder / name]
     return program
 
 
