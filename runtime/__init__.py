@@ -13,7 +13,8 @@ def open(
     directory: str | Path, on: Literal["emulator", "csim", "xrt"] = "emulator", **options: Any
 ) -> Deployment:
     """A written design, ready to predict: in the exact emulator, in the generated C++ behind the
-    host library, or on a card. `options` are those of `calocc.runtime.deployment.HostOptions`.
+    host library, or on a card. `options` are those of `EmulatorOptions` or `HostOptions` in
+    `calocc.runtime.deployment`.
 
     Files are verified against the manifest first. Raises CaloccError.
     """

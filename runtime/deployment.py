@@ -21,13 +21,15 @@ from calocc.compiler.diagnostics import CaloccError
 Reals = NDArray[np.float64]
 
 PLACES = ("emulator", "csim", "xrt")
+_LARGEST = 1_000_000
+"""Of any number in HostOptions."""
 REMEMBERED = 10_000
 """Calls that statistics are taken of: the last ones."""
 
 
 @dataclass(eq=False)
 class NoSuchPlace(CaloccError):
-    """Something that a design cannot run on, or an option that it does not have."""
+    """Something that a design cannot run on, or an option that it does not have like that."""
 
     option: str
     problem: str
@@ -42,7 +44,10 @@ class NoSuchPlace(CaloccError):
 
     @property
     def hint(self) -> str:
-        return f"on is one of {', '.join(PLACES)}; see HostOptions for the options of csim and xrt"
+        return (
+            f"on is one of {', '.join(PLACES)}; EmulatorOptions are those of the emulator, "
+            "HostOptions those of csim and xrt"
+        )
 
 
 @dataclass(eq=False)
@@ -65,6 +70,16 @@ class Closed(CaloccError):
 
 
 @dataclass(frozen=True)
+class EmulatorOptions:
+    """How the exact emulator runs."""
+
+    threads: int | None = None
+    """Threads of each call; by default as many as there are processors."""
+    progress: Callable[[int, int], None] | None = None
+    """Is told now and then how many events of a call are done, and of how many."""
+
+
+@dataclass(frozen=True)
 class HostOptions:
     """How the host library drives a card, or the simulation of one."""
 
@@ -80,6 +95,14 @@ class HostOptions:
     """Seconds that a run may take."""
     retries: int = 2
     """How often a failed run is repeated before the call fails."""
+
+    def __post_init__(self) -> None:
+        """Raise NoSuchPlace for numbers that C would take for others."""
+        least = {"device": 0, "units": 1, "batch": 1, "retries": 0, "timeout": 0.001}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if not bound <= value <= _LARGEST:
+                raise NoSuchPlace(name, f"{value} is not between {bound} and {_LARGEST}")
 
 
 @dataclass(frozen=True)
@@ -181,26 +204,27 @@ def deploy(directory: Path, on: str, **options: Any) -> Deployment:
     """What `calocc.runtime.open` does."""
     if on not in PLACES:
         raise NoSuchPlace(f"on={on!r}", "a design does not run there")
-    known = HostOptions.__dataclass_fields__
+    kind = EmulatorOptions if on == "emulator" else HostOptions
     for name in options:
-        if on == "emulator" or name not in known:
+        if name not in kind.__dataclass_fields__:
             raise NoSuchPlace(name, f"{on} has no such option")
     design = load(directory)
     if on == "emulator":
-        return Deployment(design, on, _emulator(design))
+        return Deployment(design, on, _emulator(design, EmulatorOptions(**options)))
     from calocc.runtime.host import open_host
 
     host = open_host(directory.absolute(), design, on, HostOptions(**options))
     return Deployment(design, on, host.predict, host.close, host.retries)
 
 
-def _emulator(design: Design) -> Callable[[list[Reals]], list[Reals]]:
+def _emulator(design: Design, options: EmulatorOptions) -> Callable[[list[Reals]], list[Reals]]:
     """Scale, and predict in the emulator, whose plan is made before threads can meet there."""
     design.plan()
 
     def run(arrays: list[Reals]) -> list[Reals]:
         pairs = zip(design.inputs, arrays, strict=True)
-        result = design.predict([scaled(design, p.name, a) for p, a in pairs])
+        x = [scaled(design, p.name, a) for p, a in pairs]
+        result = design.predict(x, options.threads, options.progress)
         return result if isinstance(result, list) else [result]
 
     return run

@@ -20,8 +20,9 @@ import calocc
 from calocc import runtime
 from calocc.compiler.data import BadInput
 from calocc.compiler.design import Design
-from calocc.compiler.inputs import save_arrays
+from calocc.compiler.inputs import load_arrays, save_arrays
 from calocc.compiler.manifest import Damaged
+from calocc.compiler.run_main import main as run_main
 from calocc.compiler.scaling import BadScaler
 from calocc.dialects.fixed.arithmetic import quantize_real
 from calocc.dialects.fixed.format import Format, Overflow, Rounding
@@ -95,6 +96,45 @@ def test_threads_share_a_deployment(jets: Path, events: Reals, expected: Reals) 
         assert deployed.statistics().events == 2000
 
 
+def run_at_the_command_line(project: Path, *options: str) -> Reals:
+    """What `calocc-run` makes of events, given beside the project."""
+    data, out = project.parent / "x.npz", project.parent / "y.npz"
+    run_main([str(project), "--data", str(data), "--out", str(out), *options])
+    return load_arrays(out)["softmax"]
+
+
+def test_the_command_line_scales_wherever_it_runs(
+    jets: Path, events: Reals, expected: Reals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_arrays(jets.parent / "x.npz", {"jets": events[:50]})
+    for options in ((), ("--on", "csim", "--units", "2", "--batch", "7")):
+        found = run_at_the_command_line(jets, *options)
+        np.testing.assert_array_equal(found, expected[:50], strict=True)
+    assert "50 events on csim in " in capsys.readouterr().out
+
+
+def test_the_command_line_says_why_no_card_can_be_used(
+    jets: Path, events: Reals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """This needs libxrt-dev, as below."""
+    save_arrays(jets.parent / "x.npz", {"jets": events[:5]})
+    (tmp_path / "text.xclbin").write_text("no image")
+    damaged = shutil.copytree(jets, tmp_path / "damaged")
+    save_arrays(tmp_path / "x.npz", {"jets": events[:5]})
+    (damaged / "host/design.cpp").write_text("")
+    for project, options, words in (
+        (jets, (), "there is no file"),
+        (jets, ("--image", str(tmp_path / "text.xclbin")), "text.xclbin"),
+        (jets, ("--threads", "2"), "threads: xrt has no such option"),
+        (jets, ("--retries", "-1"), "retries: -1 is not between"),
+        (damaged, (), "host/design.cpp"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            run_at_the_command_line(project, "--on", "xrt", *options)
+        assert caught.value.code == 1
+        assert words in capsys.readouterr().err
+
+
 def open_faulty(project: Path, faults: Sequence[int], repeats: bool, **options: Any) -> Host:
     """The project on a device with faults."""
     design = calocc.load(project)
@@ -166,8 +206,9 @@ def test_what_is_wrong_with_an_opening(jets: Path) -> None:
     for arguments in ({"on": "fpga"}, {"batch": 3}, {"on": "csim", "colour": 3}):
         with pytest.raises(NoSuchPlace):
             runtime.open(jets, **arguments)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(BadInput):
-        runtime.open(jets, on="csim", batch=0)
+    for option, value in (("batch", 0), ("retries", -1), ("timeout", float("nan"))):
+        with pytest.raises(NoSuchPlace, match=f"{option}.*not between"):
+            runtime.open(jets, on="csim", **{option: value})  # pyright: ignore[reportArgumentType]
 
 
 def test_a_changed_weight_is_refused(jets: Path, tmp_path: Path) -> None:
