@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
@@ -26,6 +26,7 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.hls4ml.configuration import HlsConfiguration, read_configuration
 from calocc.compiler.hls4ml.importer import HlsModel
 from calocc.compiler.hls4ml.reuse import pins_for
+from calocc.compiler.hls4ml.strategy import strategy_notes
 from calocc.compiler.hls4ml.wishes import HlsWishes
 from calocc.compiler.inputs import (
     Arrays,
@@ -324,6 +325,11 @@ class Compilation:
         factors = {} if source is None else source.reuse
         return {layer: n for layer, n in factors.items() if layer not in pinned}
 
+    def _strategy_notes(self, module: ModuleOp) -> Iterator[str]:
+        """Where the design is not what a strategy of hls4ml asks for."""
+        if self._wishes is not None:
+            yield from strategy_notes(module, self._wishes.strategies)
+
     def design(self) -> Design:
         """The finished design and its report."""
         device = load_device(self.options.target)
@@ -375,7 +381,7 @@ class Compilation:
             "ranges": self._ranges,
             "rounding": str(options.rounds),
             "roundings": [],
-            "notes": list(self._notes),
+            "notes": [*self._notes, *self._strategy_notes(module)],
             "calibration": None,
         }
         report = {**head, **facts, **known, "seconds": self.seconds}

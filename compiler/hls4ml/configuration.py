@@ -27,7 +27,7 @@ VARIABLES = (
     *("exp_table", "inv_table", "inv_inp", "inp_norm", "state", "recurrent_accum"),
 )
 STRATEGIES = ("latency", "resource", "resource_unrolled", "unrolled", "distributed_arithmetic")
-"""How hls4ml builds a product; all mean the same numbers, and calocc has one way for all."""
+"""How hls4ml builds a product; all mean the same numbers. See strategy.py."""
 WITHOUT_EFFECT = frozenset(
     (
         "Trace TraceOutput BramFactor ConvImplementation ParallelizationFactor TableSize Skip "
@@ -61,6 +61,8 @@ class Section:
     place: str
     types: Mapping[str, FixedPoint | None] = field(default_factory=dict[str, FixedPoint | None])
     reuse: int | None = None
+    strategy: str | None = None
+    """One of STRATEGIES."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,11 @@ class HlsConfiguration:
         found = (s.reuse for s, _ in self._sections(layer, kinds) if s.reuse is not None)
         factor = next(found, None)
         return None if factor == 1 and self.model.reuse in (None, 1) else factor
+
+    def strategy(self, layer: str, kinds: Sequence[str]) -> str:
+        """The strategy of a layer: hls4ml's default is the first."""
+        found = (s.strategy for s, _ in self._sections(layer, kinds) if s.strategy is not None)
+        return next(found, STRATEGIES[0])
 
 
 def read_configuration(given: Path | str | Mapping[str, Any]) -> HlsConfiguration:
@@ -193,17 +200,18 @@ class _Reader:
         self._require_known(
             place, entries, {"Precision", "ReuseFactor", "Strategy", *WITHOUT_EFFECT}
         )
-        self._check_strategy(place, entries.get("Strategy"))
+        strategy = self._strategy(place, entries.get("Strategy"))
         reuse = entries.get("ReuseFactor")
         if reuse is not None and (type(reuse) is not int or reuse < 1):
             raise self._fail(place, f"ReuseFactor {reuse!r} is no whole number above 0", "give one")
-        return Section(place, self._types(place, entries.get("Precision")), reuse)
+        return Section(place, self._types(place, entries.get("Precision")), reuse, strategy)
 
-    def _check_strategy(self, place: str, value: object) -> None:
+    def _strategy(self, place: str, value: object) -> str | None:
         name = str(value).lower().replace(" ", "_")
         if value is not None and name not in STRATEGIES:
             known = ", ".join(STRATEGIES)
             raise self._fail(place, f"Strategy {value!r} does not exist", f"use one of {known}")
+        return None if value is None else name
 
     def _types(self, place: str, value: object) -> dict[str, FixedPoint | None]:
         if value is None:

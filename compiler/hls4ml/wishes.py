@@ -196,6 +196,11 @@ class HlsWishes(Wishes):
         found = ((n.name, self.config.reuse(n.name, _kinds(n))) for n in self.model.layers)
         return {name: factor for name, factor in found if factor is not None}
 
+    @property
+    def strategies(self) -> dict[str, str]:
+        """Strategies by layer."""
+        return {n.name: self.config.strategy(n.name, _kinds(n)) for n in self.model.layers}
+
 
 def _is_quantized(layer: KerasLayer) -> bool:
     return layer.class_name.startswith("Q") or layer.class_name.endswith("FixedPointQuantizer")

@@ -135,6 +135,28 @@ def test_reuse_factors_by_model_class_and_name() -> None:
     assert set_by_hand.pe == 5
 
 
+def test_strategies_that_a_design_does_not_have_are_noted() -> None:
+    names = {
+        "dense_2": {"Strategy": "Resource", "ReuseFactor": 64},
+        "dense_3": {"Strategy": "Unrolled"},
+        "dense_4": {"Strategy": "distributed_arithmetic"},
+    }
+    config = {"Model": {**MODEL, "ReuseFactor": 2}, "LayerName": names}
+    design = calocc.compile(JETS.model, hls4ml_config=config)
+    assert design.report["notes"] == [
+        "strategy resource asks for weights in block RAM; they are few enough for LUT memory in "
+        "dense_2",
+        "strategy unrolled asks for all products at once; set ReuseFactor for that, they are "
+        "folded in dense_3",
+        "strategy distributed_arithmetic asks for sums of shifted inputs; there are multipliers in "
+        "dense_4",
+    ]
+    names["dense_2"]["ReuseFactor"] = 2048
+    names["dense_3"]["ReuseFactor"] = 1
+    (only,) = calocc.compile(JETS.model, hls4ml_config=config).report["notes"]
+    assert only.endswith("dense_4")
+
+
 def test_part_and_clock_are_those_of_the_configuration_unless_given(tmp_path: Path) -> None:
     content = {"Part": "xck26-sfvc784-2LV-c", "ClockPeriod": 5, "HLSConfig": {"Model": MODEL}}
     file = tmp_path / "hls4ml_config.yml"
