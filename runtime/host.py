@@ -190,9 +190,11 @@ def compile_host(directory: Path, library: Path, on: str, others: Sequence[Path]
     left_out = "no_xrt.cpp" if on == "xrt" else "xrt_device.cpp"
     sources = [f for f in sorted((directory / "host").glob("*.cpp")) if f.name != left_out]
     include, libraries = xrt_place() if on == "xrt" else ((), ())
-    compile_shared(
-        [*sources, *others], library, [directory / "host"], [*FLAGS, *include], [*libraries, "-ldl"]
-    )
+    # One translation unit: the headers, most of what there is to parse, are read once.
+    *before, last = *sources, *others
+    together = [part for source in before for part in ("-include", str(source))]
+    flags = [*FLAGS, *include, *together]
+    compile_shared([last], library, [directory / "host"], flags, [*libraries, "-ldl"])
 
 
 def xrt_place() -> tuple[tuple[str, ...], tuple[str, ...]]:
