@@ -120,7 +120,7 @@ def test_library_compiles_without_a_warning_and_gives_the_bits_of_the_emulator(
     name: str, workshop: Callable[[str], Path]
 ) -> None:
     design, project = DESIGNS[name](), workshop(name)
-    library = ("-O2", "-fPIC", "-shared", "-fno-gnu-unique")
+    library = ("-O1", "-fPIC", "-shared", "-fno-gnu-unique")
     path = compile_strictly(project, name, "bridge", "strict.so", *library)
     inputs = draw_inputs(design, 40)
     result = Csim(design, path).predict(inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -96,6 +97,24 @@ def test_threads_share_a_deployment(jets: Path, events: Reals, expected: Reals) 
         assert deployed.statistics().events == 2000
 
 
+def image_of(kernel: str) -> bytes:
+    """An .xclbin (xclbin.h of XRT: `struct axlf`) that says it holds a kernel, but no bits."""
+    metadata = f"""
+        <project name="p"><platform><device name="fpga0"><core type="clRegion">
+        <kernel name="{kernel}"><instance name="{kernel}_1"/></kernel>
+        </core></device></platform></project>
+    """
+    layout = struct.pack("<i4xIIQ64s", 1, 1, 0, 0, f"{kernel}:{kernel}_1".encode())
+    sections = {2: metadata.encode(), 8: layout}  # EMBEDDED_METADATA, IP_LAYOUT
+    at, entries = 456 + 40 * len(sections), b""
+    for kind, content in sections.items():
+        entries += struct.pack("<I20xQQ", kind, at, len(content))
+        at += len(content)
+    head = struct.pack("<8si28s264x", b"xclbin2", -1, 28 * b"\xff")
+    header = struct.pack("<Q18xBB116xI4x", at, 2, 1, len(sections))
+    return head + header + entries + b"".join(sections.values())
+
+
 def run_at_the_command_line(project: Path, *options: str) -> Reals:
     """What `calocc-run` makes of events, given beside the project."""
     data, out = project.parent / "x.npz", project.parent / "y.npz"
@@ -116,15 +135,19 @@ def test_the_command_line_scales_wherever_it_runs(
 def test_the_command_line_says_why_no_card_can_be_used(
     jets: Path, events: Reals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """This needs libxrt-dev, as below."""
+    """This needs libxrt-dev, as below, and that there is no card."""
     save_arrays(jets.parent / "x.npz", {"jets": events[:5]})
     (tmp_path / "text.xclbin").write_text("no image")
+    (tmp_path / "ours.xclbin").write_bytes(image_of("jets_kernel"))
+    (tmp_path / "other.xclbin").write_bytes(image_of("other_kernel"))
     damaged = shutil.copytree(jets, tmp_path / "damaged")
     save_arrays(tmp_path / "x.npz", {"jets": events[:5]})
     (damaged / "host/design.cpp").write_text("")
     for project, options, words in (
         (jets, (), "there is no file"),
         (jets, ("--image", str(tmp_path / "text.xclbin")), "text.xclbin"),
+        (jets, ("--image", str(tmp_path / "other.xclbin")), "has no kernel jets_kernel"),
+        (jets, ("--image", str(tmp_path / "ours.xclbin")), "card 0 cannot be opened"),
         (jets, ("--threads", "2"), "threads: xrt has no such option"),
         (jets, ("--retries", "-1"), "retries: -1 is not between"),
         (damaged, (), "host/design.cpp"),

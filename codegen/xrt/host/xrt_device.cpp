@@ -90,7 +90,8 @@ class XrtDevice : public Device {
         try {
             device_ = xrt::device(index);
         } catch (const std::exception &error) {
-            throw Failure(CALOCC_NO_DEVICE, error.what());
+            throw Failure(CALOCC_NO_DEVICE, "card " + std::to_string(index)
+                                                + " cannot be opened: " + error.what());
         }
         try {
             const xrt::uuid id = device_.load_xclbin(image);
