@@ -42,6 +42,8 @@ from calocc.runtime.gxx import ap_types_dir
 
 TEST_EVENTS = 4
 """Events in the test bench's files."""
+STREAMS = Path(__file__).parent / "simulation/hls_stream.h"
+"""Is compiled faster than that of ap_types."""
 SCRIPTS = ("build_lib.sh", "project.tcl", "build_prj.tcl", "build_opt.tcl", "vivado_synth.tcl")
 MARKS = ("model.mlir", "report.json", CONFIG)
 """Files by which a project of calocc is known."""
@@ -183,6 +185,7 @@ class Project:
     def _copy_headers(self, firmware: Firmware) -> None:
         headers = ap_types_dir()
         shutil.copytree(headers, self.draft / "firmware/ap_types")
+        shutil.copyfile(STREAMS, self.draft / "firmware/ap_types/hls_stream.h")
         utils = self.draft / "firmware/nnet_utils"
         shutil.copy(headers.parent / "nnet_utils/nnet_types.h", utils)
         for kernel in ("axi", "types", "packing", "weights", *firmware.kernels):
