@@ -8,7 +8,9 @@ from math import prod
 
 import numpy as np
 from xdsl.dialects.builtin import I64, IntegerAttr, TensorType, i64
+from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.irdl import base, irdl_op_definition, operand_def, prop_def, var_operand_def
+from xdsl.pattern_rewriter import RewritePattern
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.fixed.exact import align
@@ -31,11 +33,18 @@ from calocc.dialects.qnn.op import (
 from calocc.dialects.qnn.windows import Padding
 
 
-class MovementOp(QnnOp, ABC):
+class MovementOp(HasCanonicalizationPatternsInterface, QnnOp, ABC):
     """A layer whose results are its operand's elements, and perhaps zeros."""
 
     x = operand_def(base(TensorType))
     assembly_format = "$x attr-dict `:` functional-type(operands, results)"
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        """Movements in several steps, and those that move nothing."""
+        from calocc.dialects.qnn import chains
+
+        return (chains.DropIdentity(), chains.TransposeOnes(), chains.MergeMovements())
 
     def verify_(self) -> None:
         """Elements keep their type."""
@@ -196,13 +205,20 @@ def upsampled(shape: Shape, factors: Sequence[int]) -> Shape:
 
 
 @irdl_op_definition
-class ConcatOp(QnnOp):
+class ConcatOp(HasCanonicalizationPatternsInterface, QnnOp):
     """Operands one after the other along `axis` (batch axis not counted)."""
 
     name = "qnn.concat"
     args = var_operand_def(base(TensorType))
     axis = prop_def(IntegerAttr[I64])
     assembly_format = "$args attr-dict `:` functional-type(operands, results)"
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        """Concatenations in several steps, and of neighbouring slices."""
+        from calocc.dialects.qnn import chains
+
+        return (chains.JoinSlices(), chains.FlattenConcat())
 
     def __init__(
         self, args: Sequence[Value], axis: int, result: Tensor | None = None, layer: str = ""

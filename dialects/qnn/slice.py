@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from xdsl.dialects.builtin import I64, IntegerAttr, TensorType, i64
-from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.irdl import irdl_op_definition, prop_def
 from xdsl.pattern_rewriter import RewritePattern
 from xdsl.utils.exceptions import VerifyException
@@ -21,7 +20,7 @@ def sliced(shape: Shape, axis: int, start: int, stop: int) -> Shape:
 
 
 @irdl_op_definition
-class SliceOp(HasCanonicalizationPatternsInterface, MovementOp):
+class SliceOp(MovementOp):
     """Elements `start` to `stop - 1` along `axis` (batch axis not counted)."""
 
     name = "qnn.slice"
@@ -32,9 +31,12 @@ class SliceOp(HasCanonicalizationPatternsInterface, MovementOp):
     @classmethod
     def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
         """Slices of what others compute, row by row or pixel by pixel."""
+        from calocc.dialects.qnn import chains
         from calocc.dialects.qnn import early_slice as early
 
         return (
+            *super().get_canonicalization_patterns(),
+            chains.SliceConcat(),
             early.SliceElements(),
             early.SliceReshape(),
             early.SliceTapSum(),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
 from xdsl.ir import Block, Region, SSAValue
 
-from calocc.dialects.dataflow.compute import MapOp
+from calocc.dialects.dataflow.compute import MapOp, MatvecOp
+from calocc.dialects.dataflow.process import epilogue_region
 from calocc.dialects.dataflow.routing import ReshapeOp, UpsampleOp
-from calocc.dialects.dataflow.stream import StreamType
+from calocc.dialects.dataflow.stream import StreamType, stream_of
 from calocc.dialects.fixed import ops as scalar
 from calocc.dialects.fixed.blob import BlobAttr
+from calocc.dialects.fixed.format import Format
 from calocc.dialects.fixed.types import FixedType
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.elementwise import ElementwiseOp
@@ -40,7 +43,8 @@ def _elementwise(partition: Partition, op: ElementwiseOp) -> SSAValue:
 def _spread(partition: Partition, op: QnnOp, operand: SSAValue) -> SSAValue:
     """The operand repeated to the shape of the result: whole per row, or each element per column.
 
-    (C,) over (..., C) repeats the row of C elements; (..., 1) over (..., C) repeats each element.
+    (C,) over (..., C) repeats the row of C elements; (..., 1) over (..., C) is a product with a row
+    of ones, which gives as many copies at once as whoever takes them wants.
     """
     stream, wanted = partition.take(operand), shape_of(op.result)
     have = (1,) * (len(wanted) - len(shape_of(operand))) + shape_of(operand)
@@ -49,18 +53,25 @@ def _spread(partition: Partition, op: QnnOp, operand: SSAValue) -> SSAValue:
     spread = [k for k, (a, b) in enumerate(zip(have, wanted, strict=True)) if a != b]
     times = prod(wanted) // prod(have)
     if prod(have[: spread[-1] + 1]) == 1:
-        image, factors = (1, 1, prod(have)), (times, 1)
+        stream = partition.add(ReshapeOp(stream, (1, 1, prod(have)), op.layer_name))
+        stream = partition.add(UpsampleOp(stream, (times, 1), op.layer_name))
     elif prod(have[spread[0] :]) == 1:
-        image, factors = (1, prod(have), 1), (1, times)
+        stream = partition.add(ReshapeOp(stream, (prod(have), 1), op.layer_name))
+        stream = partition.add(_copied(stream, times, op.layer_name))
     else:
         raise NotStreamable(
             op.layer_name,
             f"it spreads a computed tensor {shape_of(operand)} over {wanted}",
             "bring both operands to the same shape in the model",
         )
-    stream = partition.add(ReshapeOp(stream, image, op.layer_name))
-    stream = partition.add(UpsampleOp(stream, factors, op.layer_name))
     return partition.add(ReshapeOp(stream, wanted, op.layer_name))
+
+
+def _copied(x: SSAValue, times: int, layer: str) -> MatvecOp:
+    """Each element of (N, 1) so often in (N, times)."""
+    format, ones = stream_of(x).format, BlobAttr.of(np.ones((1, times), np.int64))
+    result = StreamType.of((stream_of(x).shape[0], times), format)
+    return MatvecOp(x, ones, Format(False, 1, 1), epilogue_region([format]), result, layer)
 
 
 def channel_constant(block: Block, op: QnnOp, constant: ConstantOp) -> SSAValue:

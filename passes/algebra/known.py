@@ -1,0 +1,126 @@
+"""Values that can be one number only become constants.
+
+The interval of such a value is a point: layers of constants, and what never leaves a bound of its
+quantizer. Streams carry no constants, so a known value is put where its users take one: into
+elementwise layers, and from rows of a dense layer into what is added to its results.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
+from xdsl.rewriter import InsertPoint, Rewriter
+
+from calocc.dialects.fixed.interval import Interval
+from calocc.dialects.qnn.constant import ConstantOp
+from calocc.dialects.qnn.dense import DenseOp
+from calocc.dialects.qnn.elementwise import AddOp, ElementwiseOp
+from calocc.dialects.qnn.movement import ConcatOp
+from calocc.dialects.qnn.op import (
+    Mantissas,
+    QnnOp,
+    fixed_tensor,
+    format_of,
+    is_fixed,
+    shape_of,
+    tensor_of,
+)
+from calocc.dialects.qnn.windows import exact_matmul
+
+Bounds = dict[SSAValue, Interval]
+
+
+def known_channels(value: SSAValue, bounds: Bounds) -> Interval | None:
+    """The numbers (channels,) of which a computed value consists; None if it can have others."""
+    if isinstance(value.owner, ConstantOp) or value not in bounds:
+        return None
+    channels = bounds[value].broadcast(shape_of(value)).collapse()
+    return channels if np.array_equal(channels.lo, channels.hi) else None
+
+
+def minimal_constant(known: Interval, layer: str) -> ConstantOp:
+    """A constant of the fewest bits that hold these numbers, once if they are all the same."""
+    values, frac = known.lo.reshape(-1), known.frac
+    values = values[:1] if (values == values[0]).all() else values
+    bits = int(np.bitwise_or.reduce(np.abs(values)))
+    zeros = (bits & -bits).bit_length() - 1 if bits else 0
+    shifted = Interval.constant(values >> np.int64(zeros), frac - zeros)
+    return ConstantOp.fixed(shifted.lo, shifted.format(), layer)
+
+
+def fold_known(function: FuncOp, bounds: Bounds) -> None:
+    """Replace known operands of a function's layers where they may be constants; bound new
+    values."""
+    for op in list(function.body.block.ops):
+        if not isinstance(op, QnnOp) or not is_fixed(op.result):
+            continue
+        if known_channels(op.result, bounds) is not None:
+            continue  # whoever takes the result will not need the operands
+        if isinstance(op, ElementwiseOp):
+            _fold_operands(op, bounds)
+        elif isinstance(op, DenseOp):
+            _fold_features(op, bounds)
+
+
+def _fold_operands(op: ElementwiseOp, bounds: Bounds) -> None:
+    """An elementwise layer needs one operand of the result's shape that is computed."""
+    known = {k: known_channels(o, bounds) for k, o in enumerate(op.operands)}
+    whole = [k for k, o in enumerate(op.operands) if shape_of(o) == shape_of(op.result)]
+    if all(known[k] is not None or isinstance(op.operands[k].owner, ConstantOp) for k in whole):
+        return
+    for k, numbers in known.items():
+        if numbers is not None:
+            op.operands[k] = _inserted(minimal_constant(numbers, op.layer_name), op, bounds)
+
+
+def _fold_features(op: DenseOp, bounds: Bounds) -> None:
+    """dense(concat(a, known), w) -> dense(a, part of w) + known * the rest of w"""
+    concat, weights = op.x.owner, op.w.owner
+    if not isinstance(concat, ConcatOp) or not isinstance(weights, ConstantOp):
+        return
+    shapes = [shape_of(a) for a in concat.args]
+    known = [known_channels(a, bounds) for a in concat.args]
+    if concat.axis.value.data != len(shapes[0]) - 1 or all(k is None for k in known):
+        return
+    rows = np.split(weights.value.numpy(), np.cumsum([s[-1] for s in shapes])[:-1])
+    kept = [k for k, numbers in enumerate(known) if numbers is None]
+    x = _joined(concat, [concat.args[k] for k in kept], op, bounds)
+    rest = ConstantOp.fixed(
+        np.concatenate([rows[k] for k in kept]), weights.out, weights.layer_name
+    )
+    dense = DenseOp(x, _inserted(rest, op, bounds), tensor_of(op.result), op.layer_name)
+    sums = _inserted(dense, op, bounds)
+    frac = format_of(op.x).frac
+    given = [_weighed(k, r, frac) for k, r in zip(known, rows, strict=True)]
+    bias = Interval.constant(np.sum(given, axis=0), frac + weights.out.frac)
+    if bias.lo.any():
+        type = fixed_tensor(shape_of(op.result), bounds[sums].format())
+        sums = Rewriter.replace_value_with_new_type(sums, type)
+        constant = _inserted(minimal_constant(bias, op.layer_name), op, bounds)
+        sums = _inserted(AddOp((sums, constant), tensor_of(op.result), op.layer_name), op, bounds)
+    bounds[sums] = bounds[op.result]
+    Rewriter.replace_op(op, [], [sums])
+
+
+def _weighed(known: Interval | None, rows: Mantissas, frac: int) -> Mantissas:
+    """What known features add to the results; nothing for others."""
+    if known is None:
+        return np.zeros(rows.shape[1], np.int64)
+    sums: Mantissas = exact_matmul(known.aligned(frac).lo.reshape(1, -1), rows)
+    return sums.reshape(-1)
+
+
+def _joined(concat: ConcatOp, parts: list[SSAValue], op: QnnOp, bounds: Bounds) -> SSAValue:
+    """Some of the operands of a concatenation, in its format."""
+    axis = concat.axis.value.data
+    shape = (*shape_of(parts[0])[:-1], sum(shape_of(p)[-1] for p in parts))
+    joined = ConcatOp(parts, axis, fixed_tensor(shape, concat.out), concat.layer_name)
+    return _inserted(joined, op, bounds)
+
+
+def _inserted(op: QnnOp, before: QnnOp, bounds: Bounds) -> SSAValue:
+    """The result of a new layer in front of another one, bounded."""
+    Rewriter.insert_op(op, InsertPoint.before(before))
+    bounds[op.result] = op.interval(*(bounds[o] for o in op.operands)).compact()
+    return op.result
