@@ -89,34 +89,29 @@ def _fold_features(op: DenseOp, bounds: Bounds) -> None:
     rest = ConstantOp.fixed(
         np.concatenate([rows[k] for k in kept]), weights.out, weights.layer_name
     )
-    dense = DenseOp(x, _inserted(rest, op, bounds), tensor_of(op.result), op.layer_name)
-    sums = _inserted(dense, op, bounds)
-    frac = format_of(op.x).frac
-    given = [_weighed(k, r, frac) for k, r in zip(known, rows, strict=True)]
+    matrix, frac = _inserted(rest, op, bounds), format_of(op.x).frac
+    given = [_weighed(k, r, frac) for k, r in zip(known, rows, strict=True) if k is not None]
     bias = Interval.constant(np.sum(given, axis=0), frac + weights.out.frac)
+    sums = _inserted(DenseOp(x, matrix, tensor_of(op.result), op.layer_name), op, bounds)
     if bias.lo.any():
-        type = fixed_tensor(shape_of(op.result), bounds[sums].format())
-        sums = Rewriter.replace_value_with_new_type(sums, type)
+        sums = _narrowed(sums, format_of(x).frac + weights.out.frac, bounds)
         constant = _inserted(minimal_constant(bias, op.layer_name), op, bounds)
         sums = _inserted(AddOp((sums, constant), tensor_of(op.result), op.layer_name), op, bounds)
-    bounds[sums] = bounds[op.result]
     Rewriter.replace_op(op, [], [sums])
 
 
-def _weighed(known: Interval | None, rows: Mantissas, frac: int) -> Mantissas:
-    """What known features add to the results; nothing for others."""
-    if known is None:
-        return np.zeros(rows.shape[1], np.int64)
-    sums: Mantissas = exact_matmul(known.aligned(frac).lo.reshape(1, -1), rows)
-    return sums.reshape(-1)
+def _weighed(known: Interval, rows: Mantissas, frac: int) -> Mantissas:
+    """What known features add to the results."""
+    return exact_matmul(known.aligned(frac).lo.reshape(1, -1), rows)[0]
 
 
 def _joined(concat: ConcatOp, parts: list[SSAValue], op: QnnOp, bounds: Bounds) -> SSAValue:
-    """Some of the operands of a concatenation, in its format."""
-    axis = concat.axis.value.data
-    shape = (*shape_of(parts[0])[:-1], sum(shape_of(p)[-1] for p in parts))
-    joined = ConcatOp(parts, axis, fixed_tensor(shape, concat.out), concat.layer_name)
-    return _inserted(joined, op, bounds)
+    """Some of the operands of a concatenation, in the format that they need."""
+    if len(parts) == 1:
+        return parts[0]
+    joined = ConcatOp(parts, concat.axis.value.data, layer=concat.layer_name)
+    frac = max(format_of(p).frac for p in parts)
+    return _narrowed(_inserted(joined, op, bounds), frac, bounds)
 
 
 def _inserted(op: QnnOp, before: QnnOp, bounds: Bounds) -> SSAValue:
@@ -124,3 +119,12 @@ def _inserted(op: QnnOp, before: QnnOp, bounds: Bounds) -> SSAValue:
     Rewriter.insert_op(op, InsertPoint.before(before))
     bounds[op.result] = op.interval(*(bounds[o] for o in op.operands)).compact()
     return op.result
+
+
+def _narrowed(value: SSAValue, frac: int, bounds: Bounds) -> SSAValue:
+    """A value in the narrowest format with so many fraction bits."""
+    known = bounds.pop(value)
+    type = fixed_tensor(shape_of(value), known.aligned(frac).format())
+    value = Rewriter.replace_value_with_new_type(value, type)
+    bounds[value] = known
+    return value

@@ -15,7 +15,7 @@ from xdsl.pattern_rewriter import (
     op_type_rewrite_pattern,
 )
 
-from calocc.dialects.qnn.chains import DropIdentity, MergeMovements
+from calocc.dialects.qnn.chains import DropIdentity, FlattenConcat, MergeMovements
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
@@ -75,6 +75,11 @@ class ReshapeLater(RewritePattern):
 def reshape_late(function: FuncOp, dense: bool = False) -> None:
     """Move the reshapes of a function behind what does not mind; with `dense`, make convolutions
     of single pixels dense layers first."""
-    patterns: list[RewritePattern] = [ReshapeLater(), MergeMovements(), DropIdentity()]
+    patterns: list[RewritePattern] = [
+        ReshapeLater(),
+        MergeMovements(),
+        DropIdentity(),
+        FlattenConcat(),
+    ]
     patterns += [DensePixels()] if dense else []
     PatternRewriteWalker(GreedyRewritePatternApplier(patterns)).rewrite_region(function.body)
