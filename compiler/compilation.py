@@ -23,6 +23,7 @@ from calocc.compiler.calibration.search import execute_all
 from calocc.compiler.design import Design, Layers
 from calocc.compiler.devices import Device, device_of, load_device
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.dies import Held, held_by_dies
 from calocc.compiler.hls4ml.configuration import HlsConfiguration, read_configuration
 from calocc.compiler.hls4ml.importer import HlsModel
 from calocc.compiler.hls4ml.reuse import pins_for
@@ -50,6 +51,7 @@ from calocc.compiler.pipeline import (
     SIMPLIFY,
     Runner,
     Watch,
+    is_balanced,
     new_context,
     to_fixed,
 )
@@ -61,6 +63,7 @@ from calocc.compiler.roundings import BadRounding, Rounds, choices, compared_row
 from calocc.compiler.scaling import Given, Scaler, Scalers, scalers_for
 from calocc.compiler.settings import Settings, parse_settings
 from calocc.compiler.text import module_text
+from calocc.dialects.dataflow.process import set_multiplier
 from calocc.dialects.fixed.format import Format
 from calocc.passes.balance import Balance
 
@@ -258,6 +261,8 @@ class Compilation:
     _calibrated: Calibrated | None = None
     _notes: tuple[str, ...] = ()
     """In what the results are not those that hls4ml, or its configuration, would give."""
+    _held: Held | None = None
+    """The design within a smaller budget that dies hold, where they did not hold another."""
     _wishes: HlsWishes | None = None
     """What a configuration of hls4ml says of the model."""
     _ready: ModuleOp | None = None
@@ -294,6 +299,7 @@ class Compilation:
         if options.rounds.given:
             runner.run(module, options.rounds.spec())
         level = options.opt_level
+        set_multiplier(main_function(module), load_device(options.target).multiplier)
         runner.run(module, placed(PREPARE, level))
         reals = self._calibrated.calibration.module if self._calibrated else module.clone()
         runner.run(module, placed(to_fixed(options.max_error, options.exact_argmax), level))
@@ -305,18 +311,36 @@ class Compilation:
         runner.run(module, placed(SIMPLIFY[level], level))
         if name == "fixed":
             return module
+        return self._processes(module, runner)
+
+    def _processes(self, module: ModuleOp, runner: Runner) -> ModuleOp:
+        """From layers to processes that the dies of the device hold."""
+        options, level = self.options, self.options.opt_level
         pins = self._settings.pins + pins_for(module, self._reuse())
-        balance = Balance(
-            *(options.target, options.budget, options.optimize),
+
+        def build(budget: float) -> ModuleOp:
+            built, balance = module.clone(), self._balance(budget, pins).spec()
+            runner.run(built, placed(DATAFLOW[level].format(balance=balance), level))
+            return built
+
+        if not is_balanced(level):
+            return build(options.budget)
+        held = held_by_dies(build, load_device(options.target), options.budget)
+        self._held = held if held.budget < options.budget else None
+        return held.module
+
+    def _balance(self, budget: float, pins: tuple[str, ...]) -> Balance:
+        """The balance that is asked for, within a budget."""
+        options = self.options
+        return Balance(
+            *(options.target, budget, options.optimize),
             pins=pins,
             latency_us=options.latency_us,
             interval_us=options.interval_us,
             clock=options.clock_mhz,
             layout=options.layout,
             packing=options.packing,
-        ).spec()
-        runner.run(module, placed(DATAFLOW[level].format(balance=balance), level))
-        return module
+        )
 
     def _reuse(self) -> dict[str, int]:
         """Reuse factors of layers that `settings` give no folding."""
@@ -329,6 +353,11 @@ class Compilation:
         """Where the design is not what a strategy of hls4ml asks for."""
         if self._wishes is not None:
             yield from strategy_notes(module, self._wishes.strategies)
+
+    def _die_notes(self) -> Iterator[str]:
+        """That a smaller design was taken, if dies do not hold the best one."""
+        if self._held is not None:
+            yield self._held.note(self.options.budget)
 
     def design(self) -> Design:
         """The finished design and its report."""
@@ -381,7 +410,7 @@ class Compilation:
             "ranges": self._ranges,
             "rounding": str(options.rounds),
             "roundings": [],
-            "notes": [*self._notes, *self._strategy_notes(module)],
+            "notes": [*self._notes, *self._strategy_notes(module), *self._die_notes()],
             "calibration": None,
         }
         report = {**head, **facts, **known, "seconds": self.seconds}

@@ -50,6 +50,12 @@ DATAFLOW = {
 }
 """From layers to balanced processes; `{balance}` is the balance pass with its options."""
 
+
+def is_balanced(level: int) -> bool:
+    """Whether foldings are chosen at an optimisation level."""
+    return "{balance}" in DATAFLOW[level]
+
+
 Watch = Callable[[ModulePass, ModuleOp], None]
 """Sees the module after each pass."""
 

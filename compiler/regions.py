@@ -116,6 +116,18 @@ def _traced(steps: Sequence[NDArray[np.intp]], filled: Reals, crossing: Reals) -
     return Assignment(dies, parts, tuple(int(crossing[a]) for a in starts[1:-1]))
 
 
+def division(function: FuncOp, device: Device, budget: float) -> Assignment | None:
+    """The dies of a design's processes; None for a single die."""
+    if len(device.slr) == 1:
+        return None
+    return assign(*_facts(function, processes_of(function)), _rooms(device), budget)
+
+
+def _rooms(device: Device) -> Reals:
+    """What each die offers (dies, resources)."""
+    return np.array([[getattr(die, name) for name in RESOURCES] for die in device.slr], float)
+
+
 def regions_report(function: FuncOp, device: Device, budget: float) -> Json | None:
     """The dies of a design's processes, each with the FIFOs that it fills, as plain data; None for
     a single die."""
@@ -123,10 +135,9 @@ def regions_report(function: FuncOp, device: Device, budget: float) -> Json | No
         return None
     ops = processes_of(function)
     used, edges = _facts(function, ops)
-    dies = np.array([[getattr(die, name) for name in RESOURCES] for die in device.slr], float)
-    found = assign(used, edges, dies, budget)
+    found = assign(used, edges, _rooms(device), budget)
     rows: list[Json] = []
-    for k, room in enumerate(dies.astype(int).tolist()):
+    for k, room in enumerate(_rooms(device).astype(int).tolist()):
         own = np.array(found.dies) == k
         sums = used[own].sum(axis=0).astype(int).tolist()
         figures = zip(RESOURCES, sums, room, strict=True)

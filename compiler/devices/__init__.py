@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.plugins import DEVICES, resources
+from calocc.dialects.dataflow.packing import DSP48E2, Multiplier
 
 _DIRECTORY = Path(__file__).parent
 
@@ -87,6 +88,8 @@ class Device:
     ff: int
     slr: tuple[Slr, ...]
     """The dies from the bottom up; one for a monolithic FPGA."""
+    multiplier: Multiplier
+    """The ports of the multiplier in a DSP slice."""
     platform: Platform | None = None
     """None for what is no card with a platform of its own."""
 
@@ -104,7 +107,8 @@ def load_device(name: str) -> Device:
     slr = tuple(Slr(**each) for each in fields.pop("slr"))
     given = fields.pop("platform", None)
     platform = given and Platform(**given | {"bank_slrs": tuple(given["bank_slrs"])})
-    return Device(name=name, slr=slr, platform=platform, **fields)
+    multiplier = Multiplier(*fields.pop("multiplier", astuple(DSP48E2)))
+    return Device(name=name, slr=slr, platform=platform, multiplier=multiplier, **fields)
 
 
 def device_of(part: str) -> str:

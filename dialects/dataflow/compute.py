@@ -34,6 +34,7 @@ from calocc.dialects.dataflow.process import (
     divisors,
     epilogue_ops,
     most_lanes,
+    multiplier_of,
     run_epilogue,
     verify_epilogue,
 )
@@ -243,7 +244,8 @@ class MatvecOp(WeightedOp):
     def packing(self) -> Packing:
         """How the products of neighbouring outputs share multipliers in DSP slices."""
         data = stream_of(self.x).format
-        most = packing(extremes(self.weights), (data.min_mantissa, data.max_mantissa))
+        ends = data.min_mantissa, data.max_mantissa
+        most = packing(extremes(self.weights), ends, multiplier_of(self))
         return most if self.unpacked is None else Packing(1, most.spacing)
 
     @property
@@ -315,7 +317,7 @@ class MatvecOp(WeightedOp):
         weight_width = signed_width(self.weight_type.format)
         data_width = signed_width(stream_of(self.x).format)
         acc_width, kept_sums = self.accumulator.width, m if self.inputs_first else 0
-        each = epilogue_resources(self.epilogue, 1)
+        each, ports = epilogue_resources(self.epilogue, 1), multiplier_of(self)
 
         def cost(simd: int, pe: int, pixels: int, in_logic: bool) -> Resources:
             core = resources.matvec(
@@ -329,6 +331,7 @@ class MatvecOp(WeightedOp):
                 packing=None if in_logic else shared,
                 kept_sums=kept_sums,
                 pixels=pixels,
+                ports=ports,
             )
             return core + each.scaled(pe * pixels)
 
@@ -542,4 +545,4 @@ def scalar_resources(op: ScalarOp) -> Resources:
         return resources.steps(op.thresholds.shape[-1], widths[0])
     if isinstance(op, LookupOp):
         return resources.memory(prod(op.table.shape), op.out.width)
-    return resources.scalar(op.name.partition(".")[2], widths, op.out.width)
+    return resources.scalar(op.name.partition(".")[2], widths, op.out.width, multiplier_of(op))

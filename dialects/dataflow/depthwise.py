@@ -12,6 +12,7 @@ from calocc.dialects.dataflow.process import (
     Mantissas,
     choose_lanes,
     most_lanes,
+    multiplier_of,
 )
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
@@ -75,5 +76,6 @@ class DepthwiseOp(WeightedOp):
             weight_width=signed_width(self.weight_type.format),
             data_width=signed_width(x.format),
             acc_width=self.accumulator.width,
+            ports=multiplier_of(self),
         )
         return core + epilogue_resources(self.epilogue, width)

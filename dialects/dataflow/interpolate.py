@@ -12,6 +12,7 @@ from calocc.dialects.dataflow.compute import epilogue_resources
 from calocc.dialects.dataflow.process import (
     Mantissas,
     UniformWholeOp,
+    multiplier_of,
     run_epilogue,
     verify_epilogue,
 )
@@ -123,5 +124,6 @@ class InterpolateOp(UniformWholeOp):
             channels=self.axis(),
             share_widths=(rows.unit.bit_length(), columns.unit.bit_length()),
             widths=(x.format.width, self.column.width, self.accumulator.width),
+            ports=multiplier_of(self),
         )
         return core + epilogue_resources(self.epilogue, self.width)

@@ -9,7 +9,12 @@ from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow import resources, schedules
 from calocc.dialects.dataflow.layout import SINGLE, Layout
-from calocc.dialects.dataflow.process import Folding, Mantissas, ProcessOp
+from calocc.dialects.dataflow.process import (
+    Folding,
+    Mantissas,
+    ProcessOp,
+    multiplier_of,
+)
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.dataflow.stream import StreamType, stream_of
@@ -91,4 +96,5 @@ class LayerNormOp(ProcessOp):
             stream_of(self.x).format.width,
             self.most_spread.bit_length(),
             (len(reciprocal_roots()), ROOT_FRAC + 1),
+            multiplier_of(self),
         )

@@ -1,23 +1,35 @@
 """Several products with one multiplier: factors that share an operand, side by side in the other.
 
-A DSP48E2 multiplies 27 by 18 bits, both signed, and adds in 48 bits (AMD UG579, "DSP48E2
-Functionality"; the packing itself is that of AMD WP486, "Deep Learning with INT8 Optimization on
-Xilinx Devices"). With weights `spacing` bits apart in the wide factor, which is then the sum of
-`w_i * 2^(i * spacing)`, the products with x stand as far apart in the result. A product below zero
-borrows one from the product above it; the bit below a field is the sign of all that is under it,
-so it tells, and adding it makes every product exact.
+A DSP slice multiplies a wide by a narrow operand, both signed, and adds in 48 bits (AMD UG579,
+"DSP48E2 Functionality"; UG479 for the DSP48E1 of the 7 series; the packing itself is that of AMD
+WP486, "Deep Learning with INT8 Optimization on Xilinx Devices"). With weights `spacing` bits apart
+in the wide factor, which is then the sum of `w_i * 2^(i * spacing)`, the products with x stand as
+far apart in the result. A product below zero borrows one from the product above it; the bit below a
+field is the sign of all that is under it, so it tells, and adding it makes every product exact.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-WIDE_PORT, NARROW_PORT = 27, 18
-"""Bits of the operands of a multiplier, signs included (UG579)."""
 SMALLEST_OPERAND = 3
 """Products with an operand of one or two bits are cheaper in LUTs."""
 
 Interval = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Multiplier:
+    """Bits of the operands of a DSP slice's multiplier, signs included."""
+
+    wide: int
+    narrow: int
+
+
+DSP48E2 = Multiplier(27, 18)
+"""That of UltraScale and UltraScale+ (UG579)."""
+DSP48E1 = Multiplier(25, 18)
+"""That of the 7 series (UG479)."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +45,18 @@ def signed_bits(lo: int, hi: int) -> int:
     return max(hi.bit_length(), (-lo - 1).bit_length() if lo < 0 else 0) + 1
 
 
-def packing(weights: Interval, data: Interval) -> Packing:
-    """The most products that fit a multiplier, for factors in these intervals.
+def packing(weights: Interval, data: Interval, ports: Multiplier = DSP48E2) -> Packing:
+    """The most products that fit a multiplier with these ports, for factors in these intervals.
 
     Fields are symmetric, so that what is under a field never reaches half of the field's unit.
     """
     largest = max(abs(w) for w in weights) * max(abs(x) for x in data)
     spacing = signed_bits(-largest, largest)
     operands = signed_bits(*weights), signed_bits(*data)
-    if min(operands) < SMALLEST_OPERAND or operands[1] > NARROW_PORT:
+    if min(operands) < SMALLEST_OPERAND or operands[1] > ports.narrow:
         return Packing(1, spacing)
     count = 1
-    while packed_bits(weights, Packing(count + 1, spacing)) <= WIDE_PORT:
+    while packed_bits(weights, Packing(count + 1, spacing)) <= ports.wide:
         count += 1
     return Packing(count, spacing)
 

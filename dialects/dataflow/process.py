@@ -10,12 +10,14 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import DenseArrayBase, IntegerType, StringAttr
+from xdsl.dialects.builtin import DenseArrayBase, IntegerType, StringAttr, i64
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, OpTrait, Region, SSAValue
 from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, opt_prop_def, traits_def
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow.layout import Layout, image_of, least_parts
+from calocc.dialects.dataflow.packing import DSP48E2, Multiplier
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
 from calocc.dialects.dataflow.stream import WIDEST_BEAT, StreamType, stream_of
@@ -31,6 +33,8 @@ from calocc.dialects.fixed.ops import (
 from calocc.dialects.fixed.types import FixedType
 
 Mantissas = NDArray[np.int64]
+MULTIPLIER = "calocc.multiplier"
+"""The attribute of a function: bits of the wide and the narrow port of its device's multipliers."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,24 @@ class UniformAnyOp(UniformOp, ABC):
         most = min(most_lanes(s) for s in (*self.inputs, *self.outputs))
         legal = [layout for layout in (offered[0], *layouts(shape)) if layout.width <= most]
         return self.uniform(choose(legal, lambda y: y.beats(shape), target, offered[0]))
+
+
+def set_multiplier(function: FuncOp, ports: Multiplier) -> None:
+    """Write on a function what its device multiplies at once; nothing for a DSP48E2."""
+    function.attributes.pop(MULTIPLIER, None)
+    if ports != DSP48E2:
+        function.attributes[MULTIPLIER] = DenseArrayBase.from_list(i64, [ports.wide, ports.narrow])
+
+
+def multiplier_of(op: Operation | None) -> Multiplier:
+    """What the device of the function that an op is in multiplies at once."""
+    while op is not None and not isinstance(op, FuncOp):
+        op = op.parent_op()
+    given = None if op is None else op.attributes.get(MULTIPLIER)
+    if given is None:
+        return DSP48E2
+    wide, narrow = cast(DenseArrayBase[IntegerType], given).get_values()
+    return Multiplier(wide, narrow)
 
 
 def moved_pixels(op: DataflowOp) -> tuple[Mantissas, ...]:

@@ -32,6 +32,7 @@ from calocc.dialects.dataflow.process import (
     ProcessOp,
     divisors,
     most_lanes,
+    multiplier_of,
 )
 from calocc.dialects.dataflow.resources import Resources
 from calocc.dialects.dataflow.schedule import Schedule
@@ -353,6 +354,7 @@ class RecurrentOp(ProcessOp):
             weight_width=signed_width(phase.weight_format),
             data_width=signed_width(format_of(phase.vector)),
             acc_width=phase.accumulator.width,
+            ports=multiplier_of(self),
         )
         for op in phase.body:
             core = core + scalar_resources(op).scaled(self.pe)

@@ -1,8 +1,8 @@
 """What processes and FIFOs occupy on an UltraScale+ FPGA: estimates before synthesis.
 
 Memory sizes and shapes are those of the devices: block RAM of 18 Kib as 512x36 to 16Kx1 (AMD
-UG573), LUTs as 64x1 memory or a 32-deep shift register (UG574), a 27x18-bit multiplier per DSP
-slice (UG579). Figures in LUTs and flip-flops for logic are ESTIMATES that stand until a csynth
+UG573), LUTs as 64x1 memory or a 32-deep shift register (UG574), and the multipliers of DSP slices
+(`packing.py`). Figures in LUTs and flip-flops for logic are ESTIMATES that stand until a csynth
 report replaces them: about one LUT per bit of an adder or a comparison, two flip-flops per LUT.
 """
 
@@ -11,12 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calocc.dialects.dataflow.layout import ceil_div
-from calocc.dialects.dataflow.packing import (
-    NARROW_PORT,
-    SMALLEST_OPERAND,
-    WIDE_PORT,
-    Packing,
-)
+from calocc.dialects.dataflow.packing import DSP48E2, SMALLEST_OPERAND, Multiplier, Packing
 
 BRAM_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 LUTRAM_BITS = 1 << 13
@@ -25,7 +20,7 @@ LUTRAM_DEPTH = 128
 SRL_DEPTH = 32
 SHORTEST_RING = 8
 """Rings of fewer entries are shift registers, as in the kernels."""
-UNPACKED = Packing(1, WIDE_PORT + NARROW_PORT)
+UNPACKED = Packing(1, DSP48E2.wide + DSP48E2.narrow)
 """A multiplier for every product."""
 CONTROL_LUTS = 60
 """Counters and handshakes of one loop (estimate)."""
@@ -85,15 +80,21 @@ def fifo(depth: int, width: int) -> Resources:
     return memory(depth, width) + logic(25)
 
 
-def multiplier(a: int, b: int) -> Resources:
-    """A product of a bits times b bits: DSP slices of 27 x 18 bits, or LUTs if one is tiny."""
+def multiplier(a: int, b: int, ports: Multiplier = DSP48E2) -> Resources:
+    """A product of a bits times b bits: DSP slices with these ports, or LUTs if one is tiny."""
     narrow, wide = sorted((a, b))
     if narrow < SMALLEST_OPERAND:
         return logic(wide)
-    return Resources(dsp=ceil_div(wide, WIDE_PORT) * ceil_div(narrow, NARROW_PORT), ff=a + b)
+    return Resources(dsp=ceil_div(wide, ports.wide) * ceil_div(narrow, ports.narrow), ff=a + b)
 
 
-def products(count: int, weight_width: int, data_width: int, packing: Packing | None) -> Resources:
+def products(
+    count: int,
+    weight_width: int,
+    data_width: int,
+    packing: Packing | None,
+    ports: Multiplier = DSP48E2,
+) -> Resources:
     """`count` products with one shared factor, several per multiplier where they fit.
 
     A weight behind another takes its borrow in a LUT per bit; a carry per product is counted by
@@ -103,9 +104,9 @@ def products(count: int, weight_width: int, data_width: int, packing: Packing | 
     if packing is None:
         return logic(weight_width * data_width).scaled(count)
     if packing.count == 1:
-        return multiplier(weight_width, data_width).scaled(count)
+        return multiplier(weight_width, data_width, ports).scaled(count)
     multipliers = ceil_div(count, packing.count)
-    slices = Resources(dsp=1, ff=WIDE_PORT + data_width).scaled(multipliers)
+    slices = Resources(dsp=1, ff=ports.wide + data_width).scaled(multipliers)
     return slices + logic(weight_width + 2).scaled(count - multipliers)
 
 
@@ -120,6 +121,7 @@ def matvec(
     packing: Packing | None = UNPACKED,
     kept_sums: int = 0,
     pixels: int = 1,
+    ports: Multiplier = DSP48E2,
 ) -> Resources:
     """Per pixel PE x SIMD products, an adder tree and an accumulator per PE; a weight ROM per PE.
 
@@ -129,7 +131,7 @@ def matvec(
     """
     sums = logic(simd * acc_width).scaled(pe)
     rom = memory(depth, simd * weight_width) if depth > 1 else Resources()
-    multiplied = products(pe, weight_width, data_width, packing).scaled(simd)
+    multiplied = products(pe, weight_width, data_width, packing, ports).scaled(simd)
     wide = pixels * simd * data_width
     inputs = memory(words, wide) if words < depth and not kept_sums else Resources()
     kept = inputs + Resources(ff=kept_sums * acc_width)
@@ -137,12 +139,18 @@ def matvec(
 
 
 def depthwise(
-    lanes: int, words: int, channels: int, weight_width: int, data_width: int, acc_width: int
+    lanes: int,
+    words: int,
+    channels: int,
+    weight_width: int,
+    data_width: int,
+    acc_width: int,
+    ports: Multiplier = DSP48E2,
 ) -> Resources:
     """A multiplier and an adder per lane, a shift register of sums, a weight ROM of `words`."""
     sums = Resources(ff=channels * acc_width) + logic(lanes * acc_width + CONTROL_LUTS)
     return (
-        multiplier(weight_width, data_width).scaled(lanes)
+        multiplier(weight_width, data_width, ports).scaled(lanes)
         + sums
         + memory(words, lanes * weight_width)
     )
@@ -193,6 +201,7 @@ def interpolate(
     channels: int,
     share_widths: tuple[int, int],
     widths: tuple[int, int, int],
+    ports: Multiplier = DSP48E2,
 ) -> Resources:
     """Per lane two times a difference, a multiplier by a share and a sum; `words` beats of rows.
 
@@ -201,7 +210,7 @@ def interpolate(
     """
     products = Resources()
     for share, before, after in zip(share_widths, widths, widths[1:], strict=False):
-        products = products + multiplier(share, before + 1) + logic(before + after)
+        products = products + multiplier(share, before + 1, ports) + logic(before + after)
     rows = memory(words, lanes * widths[0]) if words else Resources()
     kept = Resources(ff=2 * channels * widths[1]) + rows
     return products.scaled(lanes) + kept + logic(CONTROL_LUTS)
@@ -233,7 +242,11 @@ def embedding(words: int, beat_width: int, index_width: int) -> Resources:
 
 
 def layer_norm(
-    length: int, data_width: int, spread_width: int, table: tuple[int, int]
+    length: int,
+    data_width: int,
+    spread_width: int,
+    table: tuple[int, int],
+    ports: Multiplier = DSP48E2,
 ) -> Resources:
     """Squares, the product of a sum with itself, the root interpolated, and the result's product.
 
@@ -244,7 +257,7 @@ def layer_norm(
     products = [(data_width, data_width), (half, half), (entry, entry), (half, entry)]
     total = memory(length, data_width) + memory(entries, entry) + logic(CONTROL_LUTS)
     for a, b in products:
-        total = total + multiplier(a, b)
+        total = total + multiplier(a, b, ports)
     return total + logic(2 * spread_width * max((spread_width - 1).bit_length(), 1))
 
 
@@ -253,11 +266,14 @@ def moving(beat_width: int) -> Resources:
     return Resources(lut=CONTROL_LUTS, ff=2 * beat_width)
 
 
-def scalar(kind: str, operand_widths: tuple[int, ...], out_width: int) -> Resources:
+def scalar(
+    kind: str, operand_widths: tuple[int, ...], out_width: int, ports: Multiplier = DSP48E2
+) -> Resources:
     """One scalar op of an epilogue on operands of these widths."""
     if kind in ("mul", "affine", "leaky_relu", "gate"):
         factor = operand_widths[2 if kind == "gate" else 1]
-        return multiplier(operand_widths[0], factor) + logic(0 if kind == "mul" else out_width)
+        product = multiplier(operand_widths[0], factor, ports)
+        return product + logic(0 if kind == "mul" else out_width)
     if kind == "constant":
         return Resources()
     return logic(max((out_width, *operand_widths)))

@@ -21,6 +21,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from calocc.dialects.dataflow import resources
 from calocc.dialects.dataflow.compute import extremes, signed_width
 from calocc.dialects.dataflow.packing import packing
+from calocc.dialects.dataflow.process import multiplier_of
 from calocc.dialects.dataflow.stream import WIDEST_BEAT
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.constant import ConstantOp
@@ -96,8 +97,10 @@ class Repeated:
     def cost(self) -> float:
         """Multipliers, adders and what sums of taps need at an output pixel per cycle, in LUTs."""
         data, weight, width = format_of(self.upsample.x), self.weights.out, self.conv.out.width
-        each = packing(extremes(self.weights.value), (data.min_mantissa, data.max_mantissa))
-        products = resources.products(each.count, signed_width(weight), signed_width(data), each)
+        ports, ends = multiplier_of(self.conv), (data.min_mantissa, data.max_mantissa)
+        each = packing(extremes(self.weights.value), ends, ports)
+        widths = signed_width(weight), signed_width(data)
+        products = resources.products(each.count, *widths, each, ports)
         per_product = worth(products) / each.count + worth(resources.logic(width))
         cycles = prod(shape_of(self.conv.result)[:2])
         total = per_product * self.weights.value.numpy().size * self.positions() / cycles

@@ -12,6 +12,7 @@ from xdsl.dialects.func import FuncOp
 from calocc.compiler.devices import Device, device_names, load_device
 from calocc.compiler.ports import main_function
 from calocc.compiler.report import RESOURCES, total_resources
+from calocc.dialects.dataflow.process import set_multiplier
 from calocc.dialects.dataflow.resources import Resources
 from calocc.passes.balancing.choice import Share, amounts
 from calocc.passes.balancing.folding import Goal, Pins, longest_loop, matvecs
@@ -108,6 +109,7 @@ def attempt(
 
     With `give_up` there is no search for a requirement that no folding meets.
     """
+    set_multiplier(main_function(module), place.device.multiplier)
     search = Search(module, wish.pins, place.limits)
     slowest, function, fits = _smallest(search, place, longest_loop(main_function(module)))
     if not fits:

@@ -9,6 +9,7 @@ import pytest
 
 from calocc.compiler.devices import Device, Slr, UnknownDevice, device_names, load_device
 from calocc.compiler.diagnostics import CaloccError
+from calocc.dialects.dataflow.packing import DSP48E1, DSP48E2
 
 NAMES = (
     "alveo-u200",
@@ -47,6 +48,11 @@ def test_figures_fit_the_architecture(device: Device) -> None:
         assert part.bram18 % 2 == 0
         assert min(part.dsp, part.bram18, part.lut) > 0
     assert 50 <= device.clock_mhz <= 400
+
+
+def test_multipliers_are_those_of_the_family(device: Device) -> None:
+    """UG479 for the 7 series, UG579 for UltraScale+."""
+    assert device.multiplier == (DSP48E1 if device.part.startswith("xc7") else DSP48E2)
 
 
 def test_parts_are_named_as_vitis_names_them(device: Device) -> None:

@@ -18,7 +18,7 @@ from kernel_harness import Case, Ints, Port, constants
 from calocc.codegen.vitis.emitters.compute import folded_weights
 from calocc.dialects.dataflow.gearbox import Gearbox
 from calocc.dialects.dataflow.layout import Layout
-from calocc.dialects.dataflow.packing import packing
+from calocc.dialects.dataflow.packing import DSP48E1, DSP48E2, packing
 from calocc.dialects.dataflow.transposition import Transposition
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.layer_norm import largest_result, reciprocal_roots
@@ -223,16 +223,18 @@ def draw_matvec(rng: random.Random) -> Case:
     frac = element.frac + weight.frac + rng.choice([0, 0, 2])
     spare = frac - element.frac - weight.frac
     epilogue = Epilogue.draw(rng, Format(True, 26, 26 - frac))
-    packed = packing(
-        (int(matrix.min()), int(matrix.max())), (element.min_mantissa, element.max_mantissa)
-    )
+    ends, ports = (element.min_mantissa, element.max_mantissa), rng.choice([DSP48E1, DSP48E2])
+    packed = packing((int(matrix.min()), int(matrix.max())), ends, ports)
     first = rng.choice(["false", "true"])
     layout = folded_weights(matrix, pe, simd, first == "true")
     storage = rng.choice(["lutram", "bram", "uram"])
     sizes = constants("sizes", n_vectors=groups, n_pixels=pixels, n_in=n, n_out=m)
     in_logic = rng.random() < 0.3
     products = constants(
-        "products", n_packed=1 if in_logic else packed.count, spacing=packed.spacing
+        "products",
+        n_packed=1 if in_logic else packed.count,
+        spacing=packed.spacing,
+        wide_port=ports.wide,
     )
     definitions = (
         f"{sizes}\n{products}\n{epilogue.definition}\n"

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 import calocc.codegen
 from calocc.dialects.dataflow.packing import (
-    NARROW_PORT,
+    DSP48E1,
+    DSP48E2,
     SMALLEST_OPERAND,
-    WIDE_PORT,
     Interval,
+    Multiplier,
     Packing,
     packed_bits,
     packing,
@@ -37,10 +38,9 @@ PAIRS = [
 ]
 
 
-def of_formats(weight: Format, data: Format) -> Packing:
-    return packing(
-        (weight.min_mantissa, weight.max_mantissa), (data.min_mantissa, data.max_mantissa)
-    )
+def of_formats(weight: Format, data: Format, ports: Multiplier) -> Packing:
+    ends = [(f.min_mantissa, f.max_mantissa) for f in (weight, data)]
+    return packing(ends[0], ends[1], ports)
 
 
 def unpacked(weights: tuple[int, ...], x: np.ndarray, spacing: int) -> list[np.ndarray]:
@@ -54,10 +54,11 @@ def unpacked(weights: tuple[int, ...], x: np.ndarray, spacing: int) -> list[np.n
     return fields
 
 
+@pytest.mark.parametrize("ports", [DSP48E1, DSP48E2])
 @pytest.mark.parametrize(("weight", "data"), PAIRS)
-def test_every_product_of_small_factors(weight: str, data: str) -> None:
+def test_every_product_of_small_factors(weight: str, data: str, ports: Multiplier) -> None:
     w, d = Format.parse(weight), Format.parse(data)
-    packed = of_formats(w, d)
+    packed = of_formats(w, d, ports)
     assert packed.count > 1
     x = np.arange(d.min_mantissa, d.max_mantissa + 1)
     values = range(w.min_mantissa, w.max_mantissa + 1)
@@ -81,16 +82,26 @@ def test_products_of_drawn_factors(w: Interval, d: Interval, data: st.DataObject
         np.testing.assert_array_equal(got, factor * x)
 
 
-@given(intervals(), intervals())
-def test_no_more_fit(w: Interval, d: Interval) -> None:
-    packed = packing(w, d)
-    assert packed.count == 1 or packed_bits(w, packed) <= WIDE_PORT
+@given(intervals(), intervals(), st.sampled_from([DSP48E1, DSP48E2, Multiplier(20, 12)]))
+def test_no_more_fit(w: Interval, d: Interval, ports: Multiplier) -> None:
+    packed = packing(w, d, ports)
+    assert packed.count == 1 or packed_bits(w, packed) <= ports.wide
     if min(signed_bits(*w), signed_bits(*d)) >= SMALLEST_OPERAND:
-        assert packed_bits(w, Packing(packed.count + 1, packed.spacing)) > WIDE_PORT
+        if signed_bits(*d) <= ports.narrow:
+            assert packed_bits(w, Packing(packed.count + 1, packed.spacing)) > ports.wide
+        else:
+            assert packed.count == 1
+
+
+def test_two_bits_of_a_port_can_cost_a_product() -> None:
+    """Two weights of 7 bits at a spacing of 19, for data of 13 bits, need 26 bits."""
+    weights, data = (-63, 63), (-4096, 4095)
+    assert packing(weights, data, DSP48E2) == Packing(2, 19)
+    assert packing(weights, data, DSP48E1) == Packing(1, 19)
 
 
 def test_wide_data_are_not_packed() -> None:
-    most = (1 << (NARROW_PORT - 1)) - 1
+    most = (1 << (DSP48E2.narrow - 1)) - 1
     assert packing((-4, 3), (0, most)).count == 2
     assert packing((-4, 3), (0, most + 1)).count == 1
 
@@ -130,7 +141,7 @@ extern "C" long wrong() {{
             x.range() = ap_uint<data_t::width>(v);
             ap_int<{spacing}> fields[N];
             ap_uint<1> carries[N];
-            nnet::packed<weight_t, data_t, N, {spacing}>::multiply(w, x, fields, carries);
+            nnet::packed<weight_t, data_t, N, {spacing}, {wide}>::multiply(w, x, fields, carries);
             for (unsigned i = 0; i < N; i++)
                 count += int(fields[i]) + int(carries[i]) !=
                          int(nnet::mantissa<weight_t>::of(w[i])) *
@@ -142,13 +153,17 @@ extern "C" long wrong() {{
 """
 
 
+@pytest.mark.parametrize("ports", [DSP48E1, DSP48E2])
 @pytest.mark.parametrize(("weight", "data"), PAIRS)
-def test_the_kernel_computes_every_product(weight: str, data: str, tmp_path: Path) -> None:
+def test_the_kernel_computes_every_product(
+    weight: str, data: str, ports: Multiplier, tmp_path: Path
+) -> None:
     """All combinations where there are up to 2^16 of them, else about as many, evenly spread."""
     w, d = Format.parse(weight), Format.parse(data)
-    packed = of_formats(w, d)
+    packed = of_formats(w, d, ports)
     step = 1 | (1 << max(w.width * packed.count + d.width - 16, 0)) >> 1
-    text = SOURCE.format(weight=w, data=d, count=packed.count, spacing=packed.spacing, step=step)
+    facts = {"count": packed.count, "spacing": packed.spacing, "wide": ports.wide, "step": step}
+    text = SOURCE.format(weight=w, data=d, **facts)
     source, library = tmp_path / "packing.cpp", tmp_path / "packing.so"
     source.write_text(text)
     options = ["-std=c++11", "-O2", "-Wno-unknown-pragmas", "-isystem", str(ap_types_dir())]

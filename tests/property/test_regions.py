@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from qnn_networks import network, run_passes
 from test_balance import TO_PROCESSES
 from test_lowering import DRAWN, SEEDS
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 
-from calocc.compiler.devices import Device, Slr
+from calocc.compiler.devices import Device, Slr, UnknownDevice
+from calocc.compiler.dies import TRIES, held_by_dies
 from calocc.compiler.ports import main_function
-from calocc.compiler.regions import SLACK, Edge, assign, regions_report
+from calocc.compiler.regions import SLACK, Edge, assign, division, regions_report
 from calocc.compiler.report import RESOURCES, total_resources
 from calocc.compiler.summary import crowded
+from calocc.dialects.dataflow.packing import DSP48E2
 
 Reals = NDArray[np.float64]
 
@@ -62,7 +66,7 @@ def two_dies(size: int) -> Device:
     """A device of two small dies."""
     die = Slr(size, size, size, size, size)
     both = 2 * size
-    return Device("pair", "part", 250, both, both, both, both, both, (die, die))
+    return Device("pair", "part", 250, both, both, both, both, both, (die, die), DSP48E2)
 
 
 @given(SEEDS)
@@ -87,6 +91,65 @@ def test_a_single_die_is_not_divided() -> None:
     module = network(1)
     run_passes(module, f"{TO_PROCESSES},balance{{interval=50}},size-fifos")
     die = Slr(1, 1, 1, 1, 1)
-    device = Device("one", "part", 250, 1, 1, 1, 1, 1, (die,))
+    device = Device("one", "part", 250, 1, 1, 1, 1, 1, (die,), DSP48E2)
     assert regions_report(main_function(module), device, 0.8) is None
     assert crowded({"regions": None}) == []
+
+
+def rebalanced(interval: float) -> ModuleOp:
+    """A small network for an event every so many cycles at most."""
+    module = network(3)
+    run_passes(module, f"{TO_PROCESSES},balance{{interval={int(interval)}}},size-fifos")
+    return module
+
+
+def holds(function: FuncOp, device: Device) -> bool:
+    found = division(function, device, 1.0)
+    return found is not None and found.holds
+
+
+def test_a_smaller_budget_is_tried_until_the_dies_hold() -> None:
+    """Here a tenth less of the device takes twice the time."""
+    asked: list[float] = []
+
+    def build(budget: float) -> ModuleOp:
+        asked.append(budget)
+        return rebalanced(4 / budget**7)
+
+    fast = main_function(rebalanced(4))
+    sizes = (total_resources(fast).ff * k // 50 for k in range(50, 0, -1))
+    device = next(d for d in map(two_dies, sizes) if not holds(fast, d))
+    held = held_by_dies(build, device, 1.0)
+    assert holds(main_function(held.module), device)
+    assert asked == sorted(asked, reverse=True)
+    assert held.budget == asked[-1] < 1
+    assert f"{held.budget:.3f} of it" in held.note(1.0)
+
+
+def test_a_design_that_dies_hold_is_the_first() -> None:
+    module = rebalanced(50)
+    held = held_by_dies(lambda _: module, two_dies(10**6), 0.8)
+    assert (held.module, held.budget) == (module, 0.8)
+
+
+def test_what_no_budget_helps_is_the_design_that_was_asked_for() -> None:
+    built: list[ModuleOp] = []
+
+    def build(budget: float) -> ModuleOp:
+        built.append(rebalanced(50))
+        return built[-1]
+
+    held = held_by_dies(build, two_dies(10), 0.8)
+    assert len(built) == 1 + TRIES
+    assert (held.module, held.budget) == (built[0], 0.8)
+
+
+def test_a_smaller_budget_may_be_too_small() -> None:
+    first = rebalanced(50)
+
+    def build(budget: float) -> ModuleOp:
+        if budget < 0.8:
+            raise UnknownDevice("whatever")
+        return first
+
+    assert held_by_dies(build, two_dies(10), 0.8).module is first

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from calocc.dialects.dataflow import resources
 from calocc.dialects.dataflow.gearbox import Gearbox
 from calocc.dialects.dataflow.layout import Layout
+from calocc.dialects.dataflow.packing import DSP48E1
 from calocc.dialects.dataflow.resources import Resources
 
 counts = st.integers(0, 1000)
@@ -90,6 +91,14 @@ def test_fifo(depth: int, width: int, expected: Resources) -> None:
 )
 def test_multipliers_are_tiled_from_27_by_18(a: int, b: int, dsp: int) -> None:
     assert resources.multiplier(a, b) == Resources(dsp=dsp, ff=a + b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "dsp"), [(25, 18, 1), (26, 18, 2), (27, 14, 2), (18, 19, 1), (26, 19, 4)]
+)
+def test_multipliers_of_the_7_series_are_25_by_18(a: int, b: int, dsp: int) -> None:
+    assert resources.multiplier(a, b, DSP48E1).dsp == dsp
+    assert resources.scalar("mul", (a, b), a + b, DSP48E1).dsp == dsp
 
 
 @pytest.mark.parametrize(("a", "b", "luts"), [(2, 8, 8), (8, 2, 8), (1, 8, 8)])

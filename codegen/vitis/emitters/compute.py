@@ -9,6 +9,7 @@ from calocc.codegen.vitis.cpp import Struct, fixed_type
 from calocc.codegen.vitis.emitter import Emitter, Weights, emits, static_function
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
 from calocc.dialects.dataflow.depthwise import DepthwiseOp
+from calocc.dialects.dataflow.process import multiplier_of
 from calocc.dialects.qnn.pool import Pooling
 
 LUTRAM_BITS = 1 << 13
@@ -21,7 +22,11 @@ def _matvec(state: Emitter, op: MatvecOp) -> None:
     simd, pe = op.simd, op.pe
     config = state.config(op).define(n_vectors=op.groups, n_pixels=op.pixels, n_in=n, n_out=m)
     in_logic, packing = op.in_logic is not None, op.packing
-    config.define(n_packed=1 if in_logic else packing.count, spacing=packing.spacing)
+    config.define(
+        n_packed=1 if in_logic else packing.count,
+        spacing=packing.spacing,
+        wide_port=multiplier_of(op).wide,
+    )
     config.add(
         [
             f"static const bool in_logic = {str(in_logic).lower()};",

@@ -13,7 +13,7 @@ namespace nnet {
 // NF = n_out / PE, both rounded up, are the folds
 //
 // CONFIG_T: n_vectors (groups of them), n_pixels, n_in, n_out, inputs_first, weight_t, accum_t, weight_storage, in_logic,
-// n_packed, spacing, and `epilogue::apply(const accum_t &, channel)`, which returns an element of
+// n_packed, spacing, wide_port, and `epilogue::apply(const accum_t &, channel)`, which returns an element of
 // the output. accum_t has to hold every partial sum exactly: no rounding or overflow may occur in
 // the accumulation. n_packed outputs share a multiplier, as `packed` in calocc_packing.h says, or with
 // in_logic multipliers are not DSP slices; simulation multiplies native integers instead.
@@ -92,8 +92,8 @@ void matvec(hls::stream<in_T> &in, hls::stream<out_T> &out,
                 sums[p][pe] = acc[0][p][pe];
 #if defined(__SYNTHESIS__) || defined(CALOCC_FIXED_SUMS)
             if (CONFIG_T::n_packed > 1 || CONFIG_T::in_logic)
-                add_packed<CONFIG_T::n_packed, CONFIG_T::spacing, exact>(weights, word, x[p],
-                                                                         sf == 0, sums[p]);
+                add_packed<CONFIG_T::n_packed, CONFIG_T::spacing, CONFIG_T::wide_port, exact>(
+                    weights, word, x[p], sf == 0, sums[p]);
             else
 #endif
                 add_products<exact>(weights, word, x[p], sf == 0, sums[p]);

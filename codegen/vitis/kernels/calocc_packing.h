@@ -5,8 +5,8 @@
 
 namespace nnet {
 
-// Operands of the widest product that one DSP48E2 computes, both signed (UG579).
-static const unsigned wide_port = 27;
+// The narrow operand of the widest product that one DSP slice computes, signed (UG479, UG579); the
+// wide one has 25 bits in a DSP48E1 and 27 in a DSP48E2.
 static const unsigned narrow_port = 18;
 
 // The mantissa of a fixed-point number as a signed integer.
@@ -32,11 +32,11 @@ template <int W, int I, ap_q_mode Q, ap_o_mode O, int N> struct mantissa<ap_ufix
 //
 // Product i is what stands in field i of the result, plus its carry: what is under a field borrows
 // one from it where it is negative, and its sign is the bit below the field. All products have to
-// lie strictly between -2^(SPACING - 1) and 2^(SPACING - 1), the factor within `wide_port` bits,
-// and x within `narrow_port`.
-template <class w_T, class x_T, unsigned N, unsigned SPACING> struct packed {
-    typedef ap_int<wide_port> factor_t;
-    typedef ap_int<wide_port + narrow_port> result_t;
+// lie strictly between -2^(SPACING - 1) and 2^(SPACING - 1), the factor within WIDE bits, and
+// x within `narrow_port`.
+template <class w_T, class x_T, unsigned N, unsigned SPACING, unsigned WIDE> struct packed {
+    typedef ap_int<WIDE> factor_t;
+    typedef ap_int<WIDE + narrow_port> result_t;
 
     static factor_t factor(const w_T (&w)[N]) {
         #pragma HLS INLINE
@@ -44,7 +44,7 @@ template <class w_T, class x_T, unsigned N, unsigned SPACING> struct packed {
         ap_uint<1> borrow = 0;
         for (unsigned i = 0; i < N; i++) {
             const factor_t digit = mantissa<w_T>::of(w[i]) - borrow;
-            const unsigned top = i + 1 < N ? (i + 1) * SPACING : wide_port;
+            const unsigned top = i + 1 < N ? (i + 1) * SPACING : WIDE;
             packed_weights.range(top - 1, i * SPACING) = digit.range(top - 1 - i * SPACING, 0);
             borrow = digit < 0;
         }
@@ -65,7 +65,8 @@ template <class w_T, class x_T, unsigned N, unsigned SPACING> struct packed {
 };
 
 // A product without a neighbour, in logic.
-template <class w_T, class x_T, unsigned SPACING> struct packed<w_T, x_T, 1, SPACING> {
+template <class w_T, class x_T, unsigned SPACING, unsigned WIDE>
+struct packed<w_T, x_T, 1, SPACING, WIDE> {
     static void multiply(const w_T (&w)[1], const x_T &x, ap_int<SPACING> (&fields)[1],
                          ap_uint<1> (&carries)[1]) {
         #pragma HLS INLINE
@@ -103,8 +104,8 @@ void add_products(const w_T (&weights)[PE][DEPTH][SIMD], unsigned word,
 
 // The same with a multiplier for every N neighbouring sums; what the fields borrow is counted. With
 // N = 1 multipliers are made of logic.
-template <unsigned N, unsigned SPACING, class exact, class w_T, class operand_t, class sum_t,
-          unsigned PE, unsigned DEPTH, unsigned SIMD>
+template <unsigned N, unsigned SPACING, unsigned WIDE, class exact, class w_T, class operand_t,
+          class sum_t, unsigned PE, unsigned DEPTH, unsigned SIMD>
 void add_packed(const w_T (&weights)[PE][DEPTH][SIMD], unsigned word,
                 const operand_t (&x)[SIMD], bool first, sum_t (&sums)[PE]) {
     #pragma HLS INLINE
@@ -122,7 +123,7 @@ void add_packed(const w_T (&weights)[PE][DEPTH][SIMD], unsigned word,
                 w[i] = i <= last ? weights[group + i][word][l] : w_T(0);
             ap_int<SPACING> fields[N];
             ap_uint<1> carries[N];
-            packed<w_T, operand_t, N, SPACING>::multiply(w, x[l], fields, carries);
+            packed<w_T, operand_t, N, SPACING, WIDE>::multiply(w, x[l], fields, carries);
             for (unsigned i = 0; i <= last; i++) {
                 sum[i] += in_last_places<sum_t>(fields[i], exact::spare);
                 carried[i] += carries[i];

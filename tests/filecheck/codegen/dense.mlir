@@ -55,6 +55,7 @@
 // CONFIG-NEXT:   static const unsigned n_out = 4;
 // CONFIG-NEXT:   static const unsigned n_packed = 3;
 // CONFIG-NEXT:   static const unsigned spacing = 9;
+// CONFIG-NEXT:   static const unsigned wide_port = 27;
 // CONFIG-NEXT:   static const bool in_logic = false;
 // CONFIG-NEXT:   static const bool inputs_first = true;
 // CONFIG-NEXT:   static const nnet::storage weight_storage = nnet::storage::lutram;
