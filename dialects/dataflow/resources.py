@@ -1,9 +1,13 @@
-"""What processes and FIFOs occupy on an UltraScale+ FPGA: estimates before synthesis.
+"""What processes and FIFOs occupy on an AMD FPGA: estimates before synthesis.
 
 Memory sizes and shapes are those of the devices: block RAM of 18 Kib as 512x36 to 16Kx1 (AMD
 UG573), LUTs as 64x1 memory or a 32-deep shift register (UG574), and the multipliers of DSP slices
-(`packing.py`). Figures in LUTs and flip-flops for logic are ESTIMATES that stand until a csynth
-report replaces them: about one LUT per bit of an adder or a comparison, two flip-flops per LUT.
+(`packing.py`). Figures in LUTs and flip-flops for logic are ESTIMATES from the structure of the
+loops, which stand until a csynth report replaces them: a LUT per bit of an adder or a comparison (a
+carry chain, UG574), and a register behind each, because an adder tree takes a level per cycle
+(`depths.py`). Together with buffers and products that makes 1.3 to 1.6 registers per LUT; AMD's own
+streaming networks LFC and CNV on a Zynq report 1.08 and 1.13 (utilization reports of
+github.com/Xilinx/BNN-PYNQ, which have next to no DSP slices).
 """
 
 from __future__ import annotations
@@ -15,15 +19,19 @@ from calocc.dialects.dataflow.packing import DSP48E2, SMALLEST_OPERAND, Multipli
 
 BRAM_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 LUTRAM_BITS = 1 << 13
-"""Memories of up to this many bits go to LUTs: less than half a block RAM."""
+"""Memories of up to this many bits go to LUTs (own choice: less than half a block RAM)."""
 LUTRAM_DEPTH = 128
+"""So do shallow ones, as in the kernels (own choice: two LUTs per bit of a word, where a block RAM
+would use a quarter of its depth)."""
 SRL_DEPTH = 32
+"""Words of a shift register LUT (UG574)."""
 SHORTEST_RING = 8
-"""Rings of fewer entries are shift registers, as in the kernels."""
+"""Rings of fewer entries are registers, as in the kernels (own choice)."""
 UNPACKED = Packing(1, DSP48E2.wide + DSP48E2.narrow)
 """A multiplier for every product."""
 CONTROL_LUTS = 60
-"""Counters and handshakes of one loop (estimate)."""
+"""Counters and handshakes of one loop (ESTIMATE: three counters of 12 bits, and 24 for the states
+and the handshakes of the streams)."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,16 @@ class Resources:
 
 
 def logic(luts: int) -> Resources:
-    """Combinational logic with its pipeline registers."""
-    return Resources(lut=luts, ff=2 * luts)
+    """Adders, comparators and the like, each bit of which has a pipeline register behind it."""
+    return Resources(lut=luts, ff=luts)
+
+
+def multiplexer(places: int, width: int) -> Resources:
+    """One of so many words, and its register.
+
+    A LUT is a 4:1 multiplexer of one bit (UG574), so n:1 takes about n / 3 of them.
+    """
+    return Resources(lut=width * ceil_div(places - 1, 3), ff=width)
 
 
 def block_ram(depth: int, width: int) -> int:
@@ -66,9 +82,14 @@ def block_ram(depth: int, width: int) -> int:
     return min(ceil_div(depth, d) * ceil_div(width, w) for d, w in BRAM_SHAPES)
 
 
+def is_in_luts(depth: int, width: int) -> bool:
+    """Whether a memory is small or shallow: block RAMs are 512 words deep at least."""
+    return depth * width <= LUTRAM_BITS or depth <= LUTRAM_DEPTH
+
+
 def memory(depth: int, width: int) -> Resources:
-    """A memory of `depth` words: in LUTs if it is small or shallow, else in block RAM."""
-    if depth * width <= LUTRAM_BITS or depth <= LUTRAM_DEPTH:
+    """A memory of `depth` words, in LUTs or in block RAM."""
+    if is_in_luts(depth, width):
         return Resources(lut=width * ceil_div(depth, 64), ff=width)
     return Resources(bram18=block_ram(depth, width), ff=width)
 
@@ -81,7 +102,11 @@ def fifo(depth: int, width: int) -> Resources:
 
 
 def multiplier(a: int, b: int, ports: Multiplier = DSP48E2) -> Resources:
-    """A product of a bits times b bits: DSP slices with these ports, or LUTs if one is tiny."""
+    """A product of a bits times b bits: DSP slices with these ports, or LUTs if one is tiny.
+
+    A slice has registers for operands and products of its own (UG579); those counted are for the
+    product behind it.
+    """
     narrow, wide = sorted((a, b))
     if narrow < SMALLEST_OPERAND:
         return logic(wide)
@@ -174,20 +199,17 @@ def window(
     """A ring of `delay` groups of pixels between two of the rows of taps, and one of `gap` pixels
     between two taps of a row that dilation keeps apart; registers for `columns` of pixels in each
     row, and a multiplexer to one of `beats` of output.
-
-    A LUT is a 4:1 multiplexer of one bit, so n:1 takes about n / 3 of them.
     """
     lines = ring(delay, pixels * pixel_width).scaled(rows - 1)
     gaps = ring(gap, pixel_width).scaled(rows * (columns - 1))
     registers = Resources(ff=rows * columns * pixel_width)
-    multiplexer = logic(beat_width * ceil_div(beats - 1, 3))
-    return lines + gaps + registers + multiplexer + logic(CONTROL_LUTS)
+    taken = multiplexer(beats, beat_width)
+    return lines + gaps + registers + taken + logic(CONTROL_LUTS)
 
 
 def lanes(held_width: int, places: int, beat_width: int) -> Resources:
     """Registers for what is held, from one of whose `places` a beat is taken."""
-    multiplexer = Resources(lut=beat_width * ceil_div(places - 1, 3), ff=beat_width)
-    return Resources(lut=CONTROL_LUTS, ff=held_width) + multiplexer
+    return Resources(ff=held_width) + multiplexer(places, beat_width) + logic(CONTROL_LUTS)
 
 
 def reduce(lanes: int, channels: int, acc_width: int) -> Resources:
@@ -221,19 +243,18 @@ def tap_sum(
 ) -> Resources:
     """`span` pixels of `beats` are kept; each tap of a lane of each of `pixels` outputs is one of
     them or nothing, and added.
-
-    A LUT is a 4:1 multiplexer of one bit, so n:1 takes about n / 3 of them.
     """
     width = lanes * taps * data_width
-    choices = logic(width * ceil_div(span, 3))
+    choices = multiplexer(span + 1, width)
     adders = logic(lanes * (taps - 1) * acc_width)
     return ring(beats, width).scaled(span) + (choices + adders).scaled(pixels) + logic(CONTROL_LUTS)
 
 
 def softmax(table_size: int, entry_width: int, out_width: int) -> Resources:
-    """The table of exponentials and a pipelined divider of one quotient bit per stage."""
-    divider = logic(out_width * (entry_width + out_width))
-    return memory(table_size, entry_width) + divider + logic(CONTROL_LUTS)
+    """The table of exponentials and a pipelined divider of one quotient bit per stage, of which
+    each holds a remainder and the divisor."""
+    stage = Resources(lut=entry_width + out_width, ff=2 * (entry_width + out_width))
+    return memory(table_size, entry_width) + stage.scaled(out_width) + logic(CONTROL_LUTS)
 
 
 def embedding(words: int, beat_width: int, index_width: int) -> Resources:
@@ -263,7 +284,7 @@ def layer_norm(
 
 def moving(beat_width: int) -> Resources:
     """A loop that only passes beats on."""
-    return Resources(lut=CONTROL_LUTS, ff=2 * beat_width)
+    return Resources(ff=2 * beat_width) + logic(CONTROL_LUTS)
 
 
 def scalar(

@@ -115,7 +115,7 @@ def test_the_least_weight_can_cost_a_product() -> None:
 def test_multipliers_are_counted_by_groups() -> None:
     """Eight 4-bit products in threes: three DSPs; five weights take a borrow and give a carry."""
     slices = Resources(dsp=3, ff=3 * (27 + 7))
-    expected = slices + Resources(lut=5 * (4 + 2), ff=2 * 5 * (4 + 2))
+    expected = slices + Resources(lut=5 * (4 + 2), ff=5 * (4 + 2))
     assert products(8, 4, 7, Packing(3, 10)) == expected
 
 

@@ -10,10 +10,9 @@ from calocc.codegen.vitis.emitter import Emitter, Weights, emits, static_functio
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp, ReduceOp
 from calocc.dialects.dataflow.depthwise import DepthwiseOp
 from calocc.dialects.dataflow.process import multiplier_of
+from calocc.dialects.dataflow.resources import is_in_luts
+from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.pool import Pooling
-
-LUTRAM_BITS = 1 << 13
-"""Weight memories per PE up to this size go to LUTs: a block RAM holds 18 Kib."""
 
 
 @emits(MatvecOp)
@@ -34,7 +33,7 @@ def _matvec(state: Emitter, op: MatvecOp) -> None:
         ]
     )
     weights = folded_weights(op.weights.numpy(), pe, simd, op.inputs_first)
-    _weighted(state, op, config, weights, weights[0].size)
+    _weighted(state, op, config, weights)
 
 
 def _weighted(
@@ -42,18 +41,23 @@ def _weighted(
     op: MatvecOp | DepthwiseOp,
     config: Struct,
     mantissas: NDArray[np.int64],
-    bank: int,
 ) -> None:
-    """What processes with weights have in common; each memory holds `bank` weights."""
+    """What processes with weights have in common; their last axes are words of a memory."""
     format = op.weight_type.format
     name, type = f"w{state.index}", f"weight{state.index}_t"
     weights = Weights(name, type, fixed_type(format), mantissas.shape, mantissas, format.frac)
     state.firmware.weights.append(weights)
     config.alias(weight_t=type, accum_t=fixed_type(op.accumulator))
-    storage = "lutram" if bank * format.width <= LUTRAM_BITS else "bram"
-    config.add([f"static const nnet::storage weight_storage = nnet::storage::{storage};"])
+    config.add([f"static const nnet::storage weight_storage = {storage_of(mantissas, format)};"])
     state.epilogue(op, config, op.epilogue)
     state.call(op, name)
+
+
+def storage_of(mantissas: NDArray[np.int64], format: Format) -> str:
+    """The kind of memory for words (..., depth, elements of a word)."""
+    depth, elements = mantissas.shape[-2:]
+    kind = "lutram" if is_in_luts(depth, elements * format.width) else "bram"
+    return f"nnet::storage::{kind}"
 
 
 @emits(DepthwiseOp)
@@ -63,7 +67,7 @@ def _depthwise(state: Emitter, op: DepthwiseOp) -> None:
         n_positions=op.positions, n_taps=taps, n_chan=channels, multiplier=multiplier
     )
     weights = op.weights.numpy().reshape(-1, op.outputs[0].width)
-    _weighted(state, op, config, weights, weights.size)
+    _weighted(state, op, config, weights)
 
 
 def folded_weights(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from calocc.codegen.vitis.cpp import fixed_type
 from calocc.codegen.vitis.emitter import Emitter, Weights, emits
+from calocc.codegen.vitis.emitters.compute import storage_of
 from calocc.dialects.dataflow.embedding import EmbeddingOp
-from calocc.dialects.dataflow.resources import memory
 
 
 @emits(EmbeddingOp)
@@ -18,6 +18,5 @@ def _embedding(state: Emitter, op: EmbeddingOp) -> None:
     state.firmware.weights.append(entries)
     config = state.config(op).define(n_positions=op.positions, n_rows=rows, n_out=columns)
     config.alias(entry_t=type)
-    storage = "bram" if memory(words, y.bits).bram18 else "lutram"
-    config.add([f"static const nnet::storage table_storage = nnet::storage::{storage};"])
+    config.add([f"static const nnet::storage table_storage = {storage_of(table, y.format)};"])
     state.call(op, name)

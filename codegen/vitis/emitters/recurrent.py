@@ -12,7 +12,7 @@ from xdsl.ir import SSAValue
 
 from calocc.codegen.vitis.cpp import Struct, fixed_type
 from calocc.codegen.vitis.emitter import Emitter, Weights, emits
-from calocc.codegen.vitis.emitters.compute import LUTRAM_BITS, folded_weights
+from calocc.codegen.vitis.emitters.compute import folded_weights, storage_of
 from calocc.codegen.vitis.scalars import EMITTERS as SCALARS
 from calocc.codegen.vitis.scalars import FunctionBody
 from calocc.dialects.dataflow.recurrent import Phase, RecurrentOp
@@ -56,14 +56,13 @@ def _weights(state: Emitter, op: RecurrentOp, phase: Phase, k: int, struct: Stru
     state.firmware.weights.append(
         Weights(name, type, fixed_type(format), mantissas.shape, mantissas, format.frac)
     )
-    storage = "lutram" if prod(mantissas.shape[1:]) * format.width <= LUTRAM_BITS else "bram"
     struct.define(n_dots=len(phase.dots))
     struct.alias(
         weight_t=type,
         accum_t=fixed_type(phase.accumulator),
         vector_t=fixed_type(format_of(phase.vector)),
     )
-    struct.add([f"static const nnet::storage weight_storage = nnet::storage::{storage};"])
+    struct.add([f"static const nnet::storage weight_storage = {storage_of(mantissas, format)};"])
     return name
 
 
