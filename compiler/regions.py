@@ -3,7 +3,8 @@
 Processes keep the order in which data flow through them, and each die takes the next ones, upwards
 or downwards: streams then cross to the die beside only. Among such assignments the one whose dies
 all hold and whose streams have the fewest bits per beat at the boundaries is found by dynamic
-programming over the order, which is exact for it.
+programming over the order, which is exact for it. Where none holds, an integer program looks for
+one in any order (`scattering.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from xdsl.ir import Operation, OpResult
 from calocc.compiler.devices import Device
 from calocc.compiler.network import fifos_of, processes_of
 from calocc.compiler.report import RESOURCES, Json, fifo_resources
+from calocc.compiler.scattering import Edge, scattered
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.stream import stream_of
 
@@ -31,8 +33,6 @@ SLACK = 0.05
 TINY = 1e-12
 """What rounding may cost."""
 Reals = NDArray[np.float64]
-Edge = tuple[int, int, int]
-"""Producer, consumer, bits per beat."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ def assign(used: Reals, edges: Sequence[Edge], dies: Reals, full: float) -> Assi
     """
     ways = [_filled(used, dies), _filled(used, dies[::-1])]
     need = min(_fullest(filled) for filled in ways)
+    if need > 1 and (anywhere := _in_any_order(used, edges, dies, full)) is not None:
+        return anywhere
     limit = full if need <= full else max(need, min(need + SLACK, 1.0))
     crossing = _crossing(edges, len(used))
     found = [_fewest_bits(filled, crossing, limit + TINY) for filled in ways]
@@ -66,6 +68,28 @@ def assign(used: Reals, edges: Sequence[Edge], dies: Reals, full: float) -> Assi
         return found[0][1]
     last, down = len(dies) - 1, found[1][1]
     return Assignment(tuple(last - d for d in down.dies), down.parts[::-1], down.crossings[::-1])
+
+
+def _in_any_order(
+    used: Reals, edges: Sequence[Edge], dies: Reals, full: float
+) -> Assignment | None:
+    """An assignment of which all dies hold: no fuller than `full`, or no fuller than need be, give
+    or take a third of what is left."""
+    if (used.sum(axis=0) > dies.sum(axis=0)).any():
+        return None
+    for limit in (full, *np.linspace(min(full, 1.0), 1.0, 4)[1:].tolist()):
+        if (found := scattered(used, edges, dies, limit)) is not None:
+            own = np.array(found)
+            sums = np.array([used[own == die].sum(axis=0) for die in range(len(dies))])
+            parts = (sums / np.maximum(dies, 1e-9)).max(axis=1)
+            bits = (_across(edges, found, die) for die in range(len(dies) - 1))
+            return Assignment(found, tuple(parts.tolist()), tuple(bits))
+    return None
+
+
+def _across(edges: Sequence[Edge], dies: Sequence[int], below: int) -> int:
+    """The bits per beat across the boundary above a die, either way."""
+    return sum(bits for a, b, bits in edges if (dies[a] <= below) != (dies[b] <= below))
 
 
 def _fullest(filled: Reals) -> float:
@@ -149,8 +173,16 @@ def regions_report(function: FuncOp, device: Device, budget: float) -> Json | No
         "process_dies": list(found.dies),
         "dies": rows,
         "crossing_bits": list(found.crossings),
-        "crossing_cycles": CROSSING_CYCLES * sum(bits > 0 for bits in found.crossings),
+        "crossing_cycles": CROSSING_CYCLES * _most_crossings(edges, found.dies),
     }
+
+
+def _most_crossings(edges: Sequence[Edge], dies: Sequence[int]) -> int:
+    """The most boundaries between dies on the way from an input to an output."""
+    crossed = [0] * len(dies)
+    for a, b, _ in sorted(edges, key=lambda edge: edge[1]):
+        crossed[b] = max(crossed[b], crossed[a] + abs(dies[b] - dies[a]))
+    return max(crossed, default=0)
 
 
 def _facts(function: FuncOp, ops: Sequence[ProcessOp]) -> tuple[Reals, list[Edge]]:
