@@ -11,7 +11,7 @@ from xdsl.transforms.dead_code_elimination import dce
 
 from calocc.compiler.ports import main_function
 from calocc.compiler.ranges import intervals
-from calocc.passes.algebra.known import fold_known
+from calocc.passes.algebra.known import fold_known, shorten_factors
 from calocc.passes.algebra.padding import give_padding_to_windows
 from calocc.passes.algebra.pools import place_pools
 from calocc.passes.algebra.repeated import weigh_before_repeating
@@ -29,6 +29,7 @@ class ExactAlgebra(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place; it must be on fixed-point numbers."""
         function = main_function(op)
+        shorten_factors(function)
         give_padding_to_windows(function)
         reshape_late(function)
         bounds = intervals(function)

@@ -2,7 +2,7 @@
 of the entry point group `calocc.devices`.
 
 The numbers are those of the whole FPGA. What a card's static shell occupies is not subtracted;
-budgets are fractions of the whole.
+budgets are fractions of the whole. Each file says where its figures are from.
 """
 
 from __future__ import annotations

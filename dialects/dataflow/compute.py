@@ -45,6 +45,7 @@ from calocc.dialects.fixed.blob import BlobAttr
 from calocc.dialects.fixed.exact import align
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.fixed.ops import (
+    ConstantOp,
     LookupOp,
     ScalarOp,
     ThresholdOp,
@@ -539,10 +540,22 @@ def epilogue_resources(epilogue: Region, lanes: int) -> Resources:
 
 
 def scalar_resources(op: ScalarOp) -> Resources:
-    """One scalar op; constants multiply in DSPs."""
+    """One scalar op; constants multiply in DSPs, but one power of two is a matter of wires."""
     widths = tuple(format_of(o).width for o in op.operands)
     if isinstance(op, ThresholdOp):
         return resources.steps(op.thresholds.shape[-1], widths[0])
     if isinstance(op, LookupOp):
         return resources.memory(prod(op.table.shape), op.out.width)
-    return resources.scalar(op.name.partition(".")[2], widths, op.out.width, multiplier_of(op))
+    kind = op.name.partition(".")[2]
+    if kind in ("mul", "affine") and any(_is_power_of_two(o) for o in op.operands[:2]):
+        return Resources() if kind == "mul" else resources.logic(op.out.width)
+    return resources.scalar(kind, widths, op.out.width, multiplier_of(op))
+
+
+def _is_power_of_two(value: SSAValue) -> bool:
+    """Whether a value is a constant that is the same power of two for all channels."""
+    constant = value.owner
+    if not isinstance(constant, ConstantOp) or constant.channels > 1:
+        return False
+    mantissa = int(constant.value.numpy().item())
+    return mantissa > 0 and mantissa & (mantissa - 1) == 0

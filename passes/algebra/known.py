@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import SSAValue
+from xdsl.ir import SSAValue, Use
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.constant import ConstantOp
+from calocc.dialects.qnn.conv import ConvolutionOp
 from calocc.dialects.qnn.dense import DenseOp
-from calocc.dialects.qnn.elementwise import AddOp, ElementwiseOp
+from calocc.dialects.qnn.elementwise import AddOp, AffineOp, ElementwiseOp, MultiplyOp
 from calocc.dialects.qnn.movement import ConcatOp
 from calocc.dialects.qnn.op import (
     Mantissas,
@@ -41,12 +42,36 @@ def known_channels(value: SSAValue, bounds: Bounds) -> Interval | None:
 
 def minimal_constant(known: Interval, layer: str) -> ConstantOp:
     """A constant of the fewest bits that hold these numbers, once if they are all the same."""
-    values, frac = known.lo.reshape(-1), known.frac
+    values = known.lo.reshape(-1)
     values = values[:1] if (values == values[0]).all() else values
-    bits = int(np.bitwise_or.reduce(np.abs(values)))
+    return _shortest(values, known.frac, layer)
+
+
+def _shortest(values: Mantissas, frac: int, layer: str) -> ConstantOp:
+    """A constant without the bits that are zeros in all of its numbers."""
+    bits = int(np.bitwise_or.reduce(np.abs(values), axis=None))
     zeros = (bits & -bits).bit_length() - 1 if bits else 0
     shifted = Interval.constant(values >> np.int64(zeros), frac - zeros)
     return ConstantOp.fixed(shifted.lo, shifted.format(), layer)
+
+
+def shorten_factors(function: FuncOp) -> None:
+    """Multiply by constants of the fewest bits: by a power of two with one."""
+    for op in list(function.body.block.ops):
+        if not isinstance(op, ConstantOp) or not is_fixed(op.result):
+            continue
+        if all(_is_factor(use) for use in op.result.uses):
+            short = _shortest(op.value.numpy(), op.out.frac, op.layer_name)
+            if short.out.width < op.out.width:
+                Rewriter.replace_op(op, short)
+
+
+def _is_factor(use: Use) -> bool:
+    """Whether a layer multiplies by an operand, and adds products exactly whatever their bits."""
+    layer = use.operation
+    if isinstance(layer, DenseOp | ConvolutionOp):
+        return use.index == 1
+    return isinstance(layer, MultiplyOp) or (isinstance(layer, AffineOp) and use.index == 1)
 
 
 def fold_known(function: FuncOp, bounds: Bounds) -> None:

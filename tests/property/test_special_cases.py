@@ -14,7 +14,8 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 from calocc.compiler.ports import main_function
-from calocc.dialects.dataflow.compute import MatvecOp
+from calocc.dialects.dataflow import resources
+from calocc.dialects.dataflow.compute import MapOp, MatvecOp
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.routing import PadOp as PadProcess
 from calocc.dialects.dataflow.routing import WindowOp
@@ -333,3 +334,39 @@ def test_no_process_pads_for_a_window() -> None:
     window = Window(3, 3)
     module = check_bits(net, net.add(ConvOp(x, kernel(net, window, 2, 3), window)))
     assert not any(isinstance(op, PadProcess) for op in processes(module))
+
+
+@given(st.data(), SEEDS)
+@FEW
+def test_factors_have_no_bits_that_are_always_zero(data: st.DataObject, seed: int) -> None:
+    """Weights and scales that are multiples of a power of two."""
+    net, zeros = FixedNetwork((3, 3, 2), "fixed<4,2>", seed), data.draw(st.integers(0, 4))
+    random, format = np.random.default_rng(seed), Format(True, 8, data.draw(st.integers(0, 8)))
+
+    def constant(shape: Shape) -> SSAValue:
+        values = random.integers(-8, 8, shape) << zeros
+        return net.add(ConstantOp.fixed(values, format), format)
+
+    window = Window(2, 2)
+    kind = data.draw(st.sampled_from(["conv", "dense", "mul", "affine"]))
+    layers = {
+        "conv": lambda: ConvOp(net.input, constant((2, 2, 2, 3)), window),
+        "dense": lambda: DenseOp(net.input, constant((2, 3))),
+        "mul": lambda: MultiplyOp((net.input, constant((2,)))),
+        "affine": lambda: AffineOp((net.input, constant((2,)), constant((2,)))),
+    }
+    module = check_bits(net, net.add(layers[kind]()))
+    factors = [o.owner for op in module.walk() for o in op.operands[1:2]]
+    assert all(isinstance(f, ConstantOp) and f.out.width <= 8 - zeros for f in factors)
+
+
+def test_a_power_of_two_takes_no_multiplier() -> None:
+    """Nor any logic, where it is the same for all channels."""
+    for value, free in ((64, True), (96, False)):
+        net, format = FixedNetwork((3, 2), "fixed<8,4>"), Format(False, 8, 2)
+        scale = net.add(ConstantOp.fixed(np.array([value]), format), format)
+        y = net.add(MultiplyOp((net.add(ReluOp((net.input,))), scale)))
+        (op,) = (op for op in processes(check_bits(net, y)) if isinstance(op, MapOp))
+        relu = resources.logic(8)
+        assert (op.resources() == relu) == free
+        assert op.resources().dsp == 0
