@@ -7,9 +7,11 @@ elementwise layers, and from rows of a dense layer into what is added to its res
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
+
 import numpy as np
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import SSAValue, Use
+from xdsl.ir import Block, SSAValue, Use
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from calocc.dialects.fixed.interval import Interval
@@ -32,12 +34,38 @@ from calocc.dialects.qnn.windows import exact_matmul
 Bounds = dict[SSAValue, Interval]
 
 
-def known_channels(value: SSAValue, bounds: Bounds) -> Interval | None:
-    """The numbers (channels,) of which a computed value consists; None if it can have others."""
-    if isinstance(value.owner, ConstantOp) or value not in bounds:
-        return None
-    channels = bounds[value].broadcast(shape_of(value)).collapse()
-    return channels if np.array_equal(channels.lo, channels.hi) else None
+def known_values(function: FuncOp, bounds: Bounds) -> Bounds:
+    """The computed values that consist of numbers (channels,) which the intervals tell."""
+    found: Bounds = {}
+    for op in function.body.block.ops:
+        if isinstance(op, QnnOp) and is_fixed(op.result) and not isinstance(op, ConstantOp):
+            channels = bounds[op.result].broadcast(shape_of(op.result)).collapse()
+            if np.array_equal(channels.lo, channels.hi):
+                found[op.result] = channels
+    return found
+
+
+def _inputs(values: Iterable[SSAValue], without: Container[SSAValue] = ()) -> set[SSAValue]:
+    """The arguments of a function that values depend on, but not by way of certain others."""
+    found, waiting = set[SSAValue](), [v for v in values if v not in without]
+    seen = set(waiting)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value.owner, Block):
+            found.add(value)
+            continue
+        new = [o for o in value.owner.operands if o not in seen and o not in without]
+        seen.update(new)
+        waiting += new
+    return found
+
+
+def _foldable(function: FuncOp, known: Bounds) -> Bounds:
+    """Known values without which every input is read still: streams have to end somewhere."""
+    returned = function.get_return_op()
+    assert returned is not None
+    kept = _inputs(returned.operands, without=known)
+    return {value: numbers for value, numbers in known.items() if _inputs([value]) <= kept}
 
 
 def minimal_constant(known: Interval, layer: str) -> ConstantOp:
@@ -77,35 +105,35 @@ def _is_factor(use: Use) -> bool:
 def fold_known(function: FuncOp, bounds: Bounds) -> None:
     """Replace known operands of a function's layers where they may be constants; bound new
     values."""
+    known = known_values(function, bounds)
+    foldable = _foldable(function, known)
     for op in list(function.body.block.ops):
-        if not isinstance(op, QnnOp) or not is_fixed(op.result):
-            continue
-        if known_channels(op.result, bounds) is not None:
+        if isinstance(op, QnnOp) and op.result in known:
             continue  # whoever takes the result will not need the operands
         if isinstance(op, ElementwiseOp):
-            _fold_operands(op, bounds)
+            _fold_operands(op, foldable, bounds)
         elif isinstance(op, DenseOp):
-            _fold_features(op, bounds)
+            _fold_features(op, foldable, bounds)
 
 
-def _fold_operands(op: ElementwiseOp, bounds: Bounds) -> None:
+def _fold_operands(op: ElementwiseOp, foldable: Bounds, bounds: Bounds) -> None:
     """An elementwise layer needs one operand of the result's shape that is computed."""
-    known = {k: known_channels(o, bounds) for k, o in enumerate(op.operands)}
-    whole = [k for k, o in enumerate(op.operands) if shape_of(o) == shape_of(op.result)]
-    if all(known[k] is not None or isinstance(op.operands[k].owner, ConstantOp) for k in whole):
+    whole = [o for o in op.operands if shape_of(o) == shape_of(op.result)]
+    if all(o in foldable or isinstance(o.owner, ConstantOp) for o in whole):
         return
-    for k, numbers in known.items():
-        if numbers is not None:
-            op.operands[k] = _inserted(minimal_constant(numbers, op.layer_name), op, bounds)
+    for k, operand in enumerate(op.operands):
+        if operand in foldable:
+            constant = minimal_constant(foldable[operand], op.layer_name)
+            op.operands[k] = _inserted(constant, op, bounds)
 
 
-def _fold_features(op: DenseOp, bounds: Bounds) -> None:
+def _fold_features(op: DenseOp, foldable: Bounds, bounds: Bounds) -> None:
     """dense(concat(a, known), w) -> dense(a, part of w) + known * the rest of w"""
     concat, weights = op.x.owner, op.w.owner
     if not isinstance(concat, ConcatOp) or not isinstance(weights, ConstantOp):
         return
     shapes = [shape_of(a) for a in concat.args]
-    known = [known_channels(a, bounds) for a in concat.args]
+    known = [foldable.get(a) for a in concat.args]
     if concat.axis.value.data != len(shapes[0]) - 1 or all(k is None for k in known):
         return
     rows = np.split(weights.value.numpy(), np.cumsum([s[-1] for s in shapes])[:-1])

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qnn_networks import run_passes
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import SSAValue
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Region, SSAValue
 
-from calocc.compiler.ports import main_function
+from calocc.compiler.ports import Port, main_function, set_ports
 from calocc.dialects.dataflow import resources
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp
 from calocc.dialects.dataflow.process import ProcessOp
@@ -370,3 +371,17 @@ def test_a_power_of_two_takes_no_multiplier() -> None:
         relu = resources.logic(8)
         assert (op.resources() == relu) == free
         assert op.resources().dsp == 0
+
+
+def test_an_input_that_tells_nothing_is_read_still() -> None:
+    """The second of two inputs only feeds zeros; a stream has to end somewhere."""
+    net = FixedNetwork((2, 3), "fixed<4,2>")
+    other = net.block.insert_arg(net.input.type, 1)
+    y = net.add(AddOp((net.input, dead(net, other))))
+    net.block.add_op(ReturnOp(y))
+    function = FuncOp("main", ([], []), Region(net.block))
+    ports = [Port(name, (2, 3), format_of(net.input)) for name in ("x", "z")]
+    set_ports(function, ports, [Port("y", (2, 3))])
+    module = ModuleOp([function])
+    run_passes(module, f"exact-algebra,{TO_PROCESSES},size-fifos")
+    assert len(list(main_function(module).args[1].uses)) == 1
