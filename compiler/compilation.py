@@ -57,7 +57,7 @@ from calocc.compiler.pipeline import (
 )
 from calocc.compiler.placement import placed
 from calocc.compiler.ports import input_ports, main_function
-from calocc.compiler.regions import regions_report
+from calocc.compiler.regions import division, regions_report
 from calocc.compiler.report import Json, design_report, exactness
 from calocc.compiler.roundings import BadRounding, Rounds, choices, compared_row
 from calocc.compiler.scaling import Given, Scaler, Scalers, scalers_for
@@ -262,7 +262,7 @@ class Compilation:
     _notes: tuple[str, ...] = ()
     """In what the results are not those that hls4ml, or its configuration, would give."""
     _held: Held | None = None
-    """The design within a smaller budget that dies hold, where they did not hold another."""
+    """The balanced design that the dies of the device hold."""
     _wishes: HlsWishes | None = None
     """What a configuration of hls4ml says of the model."""
     _ready: ModuleOp | None = None
@@ -326,7 +326,7 @@ class Compilation:
         if not is_balanced(level):
             return build(options.budget)
         held = held_by_dies(build, load_device(options.target), options.budget)
-        self._held = held if held.budget < options.budget else None
+        self._held = held
         return held.module
 
     def _balance(self, budget: float, pins: tuple[str, ...]) -> Balance:
@@ -354,10 +354,12 @@ class Compilation:
         if self._wishes is not None:
             yield from strategy_notes(module, self._wishes.strategies)
 
-    def _die_notes(self) -> Iterator[str]:
-        """That a smaller design was taken, if dies do not hold the best one."""
+    def _said(self, module: ModuleOp) -> Iterator[str]:
+        """What a user should know of the way to the design."""
+        yield from self._notes
+        yield from self._strategy_notes(module)
         if self._held is not None:
-            yield self._held.note(self.options.budget)
+            yield from self._held.notes(self.options.budget)
 
     def design(self) -> Design:
         """The finished design and its report."""
@@ -396,7 +398,9 @@ class Compilation:
         """A design with what is known about it."""
         options = self.options
         facts = design_report(module, device, options.clock_mhz)
-        facts["regions"] = regions_report(main_function(module), device, options.budget)
+        function, held = main_function(module), self._held
+        found = held.division if held else division(function, device, options.budget)
+        facts["regions"] = regions_report(function, device, found)
         head = {
             "model": self.path.name,
             "target": options.target,
@@ -410,7 +414,7 @@ class Compilation:
             "ranges": self._ranges,
             "rounding": str(options.rounds),
             "roundings": [],
-            "notes": [*self._notes, *self._strategy_notes(module), *self._die_notes()],
+            "notes": list(self._said(module)),
             "calibration": None,
         }
         report = {**head, **facts, **known, "seconds": self.seconds}

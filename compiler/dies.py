@@ -15,7 +15,7 @@ from xdsl.dialects.builtin import ModuleOp
 from calocc.compiler.devices import Device
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.ports import main_function
-from calocc.compiler.regions import division
+from calocc.compiler.regions import Assignment, division
 from calocc.compiler.report import BOUNDS, RESOURCES, total_resources
 
 TRIES = 4
@@ -26,16 +26,25 @@ SPARE = 0.97
 
 @dataclass(frozen=True)
 class Held:
-    """A design, and the budget that it was made within."""
+    """A design, the budget that it was made within, and how its processes are divided among dies;
+    None for a single die."""
 
     module: ModuleOp
     budget: float
+    division: Assignment | None
 
-    def note(self, budget: float) -> str:
-        """That the budget was lowered."""
+    @property
+    def holds(self) -> bool:
+        """Whether every die has room for its processes."""
+        return self.division is None or self.division.holds
+
+    def notes(self, budget: float) -> tuple[str, ...]:
+        """That the budget was lowered, if it was."""
+        if self.budget == budget:
+            return ()
         return (
             f"no division among the dies holds the design for {budget:.4g} of the device; this one "
-            f"is for {self.budget:.3f} of it"
+            f"is for {self.budget:.3f} of it",
         )
 
 
@@ -47,18 +56,21 @@ def held_by_dies(build: Callable[[float], ModuleOp], device: Device, budget: flo
     for the whole budget.
     """
     first = build(budget)
-    module, lower = first, budget
+    held = whole = Held(first, budget, division(main_function(first), device, budget))
     for _ in range(TRIES):
-        found = division(main_function(module), device, budget)
-        if found is None or found.holds:
-            _keep_bounds(first, module)
-            return Held(module, lower)
-        lower = min(lower, _part(module, device)) * SPARE / max(found.parts)
+        if held.holds or held.division is None:
+            break
+        part = min(held.budget, _part(held.module, device))
+        lower = part * SPARE / max(held.division.parts)
         try:
             module = build(lower)
         except CaloccError:  # too small, or too slow for what is required
             break
-    return Held(first, budget)
+        held = Held(module, lower, division(main_function(module), device, budget))
+    if not held.holds:
+        return whole
+    _keep_bounds(first, held.module)
+    return held
 
 
 def _part(module: ModuleOp, device: Device) -> float:

@@ -152,14 +152,13 @@ def _rooms(device: Device) -> Reals:
     return np.array([[getattr(die, name) for name in RESOURCES] for die in device.slr], float)
 
 
-def regions_report(function: FuncOp, device: Device, budget: float) -> Json | None:
+def regions_report(function: FuncOp, device: Device, found: Assignment | None) -> Json | None:
     """The dies of a design's processes, each with the FIFOs that it fills, as plain data; None for
     a single die."""
-    if len(device.slr) == 1:
+    if found is None:
         return None
     ops = processes_of(function)
     used, edges = _facts(function, ops)
-    found = assign(used, edges, _rooms(device), budget)
     rows: list[Json] = []
     for k, room in enumerate(_rooms(device).astype(int).tolist()):
         own = np.array(found.dies) == k

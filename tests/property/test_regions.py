@@ -90,7 +90,8 @@ def test_dies_take_all_of_a_design_together(seed: int) -> None:
     run_passes(module, f"{TO_PROCESSES},balance{{interval=50}},size-fifos")
     function = main_function(module)
     used, size = total_resources(function), 1 + max(total_resources(function).ff // 2, 1)
-    report = regions_report(function, two_dies(size), 0.8)
+    device = two_dies(size)
+    report = regions_report(function, device, division(function, device, 0.8))
     assert report is not None
     for name in RESOURCES:
         assert sum(die["resources"][name]["used"] for die in report["dies"]) == getattr(used, name)
@@ -106,7 +107,8 @@ def test_a_single_die_is_not_divided() -> None:
     run_passes(module, f"{TO_PROCESSES},balance{{interval=50}},size-fifos")
     die = Slr(1, 1, 1, 1, 1)
     device = Device("one", "part", 250, 1, 1, 1, 1, 1, (die,), DSP48E2)
-    assert regions_report(main_function(module), device, 0.8) is None
+    assert division(main_function(module), device, 0.8) is None
+    assert regions_report(main_function(module), device, None) is None
     assert crowded({"regions": None}) == []
 
 
@@ -137,13 +139,13 @@ def test_a_smaller_budget_is_tried_until_the_dies_hold() -> None:
     assert holds(main_function(held.module), device)
     assert asked == sorted(asked, reverse=True)
     assert held.budget == asked[-1] < 1
-    assert f"{held.budget:.3f} of it" in held.note(1.0)
+    assert f"{held.budget:.3f} of it" in held.notes(1.0)[0]
 
 
 def test_a_design_that_dies_hold_is_the_first() -> None:
     module = rebalanced(50)
     held = held_by_dies(lambda _: module, two_dies(10**6), 0.8)
-    assert (held.module, held.budget) == (module, 0.8)
+    assert (held.module, held.budget, held.notes(0.8)) == (module, 0.8, ())
 
 
 def test_what_no_budget_helps_is_the_design_that_was_asked_for() -> None:
