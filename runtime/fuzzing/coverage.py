@@ -46,6 +46,9 @@ class Coverage:
         """The classes of a model's layers, and what its graph is like."""
         for layer in model.layers:
             self.count("Keras layers", layer.class_name)
+            for text in (v for v in layer.config.values() if isinstance(v, str)):
+                if kind := QUANTIZERS.get(text.partition("(")[0]):
+                    self.count("quantizers", kind.NAME)  # some are imported as other ops
             if inner := wrapped(layer.config):
                 self.count("wrapped layers", inner[0])
             if len(layer.inbound) > 1:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
 
 from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import VerifyException
@@ -39,6 +38,7 @@ LARGEST = 200
 """Elements of a tensor."""
 MOST_OUTPUTS = 3
 _TRIES = 6
+_PLAIN = "quantized_bits(6,2,alpha=1)"
 _INDEX = "quantized_bits(3,3,keep_negative=0,alpha=1)"
 
 
@@ -103,7 +103,7 @@ class Drawer:
     def _outputs(self) -> tuple[TensorRef, ...]:
         """What nothing reads, and perhaps an inner tensor; rough ends are quantized."""
         ends = [t for t in self.tensors if t.ref not in self.read]
-        ends = [self._quantize(t) or t if t.rough else t for t in ends]
+        ends = [self._quantize(t, _PLAIN) or t if t.rough else t for t in ends]
         refs = [t.ref for t in ends][-MOST_OUTPUTS:]
         if len(refs) < MOST_OUTPUTS and self.source.once_in(4):
             refs.append(self.source.one_of(self.tensors).ref)
@@ -128,7 +128,7 @@ class Drawer:
 
     def _new_layer(self, first: Tensor) -> Tensor | None:
         """A layer of any class that takes the tensor."""
-        fitting = [n for n in self.classes if len(first.shape) in RECIPES[n].ranks]
+        fitting = [n for n in self._likely(first) if len(first.shape) in RECIPES[n].ranks]
         if not fitting:
             return None
         recipe = RECIPES[self.source.one_of(fitting)]
@@ -141,6 +141,12 @@ class Drawer:
         layer = KerasLayer(name, recipe.class_name, layout.config, (), arrays)
         own = {f"{name}.{tensor}={text}" for tensor, text in layout.formats.items()}
         return self._called(layer, operands, layout.rough, sorted(own))
+
+    def _likely(self, first: Tensor) -> Sequence[str]:
+        """All classes; behind upsampling at times convolutions alone, which passes look for."""
+        enlarged = self.layers[first.ref.layer].class_name.startswith("UpSampling")
+        joined = [n for n in self.classes if "Conv" in n]
+        return joined if enlarged and joined and self.source.flag() else self.classes
 
     def _operands(self, recipe: Recipe, first: Tensor) -> list[Tensor] | None:
         """The tensors that a new layer reads; None where there are none that fit."""
@@ -192,10 +198,10 @@ class Drawer:
 
     def _quantize(self, x: Tensor, text: str | None = None) -> Tensor | None:
         """A quantizer behind a tensor, as text or as an object of Keras."""
-        chosen: Any = text or quantizers.of_activations(self.source)
+        chosen = text or quantizers.of_activations(self.source)
         name = f"q_{len(self.layers)}"
         layer = KerasLayer(name, "QActivation", {"activation": chosen}, (), {})
-        return self._called(layer, [x], False, [])
+        return self._called(layer, [x], not quantizers.on_a_grid(chosen), [])
 
     def _called(
         self, layer: KerasLayer, operands: Sequence[Tensor], rough: bool, settings: Sequence[str]

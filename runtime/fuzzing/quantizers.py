@@ -151,12 +151,17 @@ def drawn(source: Source, names: tuple[str, ...] = _ANY) -> Quantizer:
 
 
 def of_activations(source: Source) -> str:
-    """A quantizer whose values are multiples of one power of two; narrow."""
+    """A quantizer whose values, if they are multiples of one power of two, have few bits."""
     for _ in range(_TRIES):
         found = drawn(source, _COMMON if source.flag() else _ANY)
-        if found.format is not None and found.format.width <= 12:
+        if found.format is None or found.format.width <= 12:
             return str(found)
     return "quantized_bits(4,1,alpha=1)"
+
+
+def on_a_grid(text: str) -> bool:
+    """Whether the values of a quantizer are multiples of one power of two."""
+    return parse(text).format is not None
 
 
 def of_inputs(source: Source) -> str:

@@ -102,8 +102,10 @@ def activation(source: Source, class_name: str) -> Any:
 
 
 def is_rough(chosen: str | None) -> bool:
-    """Whether an activation by name is a real function."""
-    return chosen not in (None, *EXACT) and "(" not in str(chosen)
+    """Whether an activation is a real function, or a quantizer to real levels."""
+    if chosen is not None and "(" in chosen:
+        return not quantizers.on_a_grid(chosen)
+    return chosen not in (None, *EXACT)
 
 
 def linear(
