@@ -7,16 +7,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 # Before any test imports TensorFlow; see calocc.runtime.reference.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 
-# The same cases on every machine; `--hypothesis-profile=explore` draws new ones.
+# The same cases on every machine; `--hypothesis-profile=explore` draws new ones, `brief` leaves
+# failures as large as they are found.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True)
+settings.register_profile(
+    "brief", settings.get_profile("same"), phases=[Phase.explicit, Phase.generate]
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
