@@ -301,7 +301,7 @@ class Compilation:
         level = options.opt_level
         set_multiplier(main_function(module), load_device(options.target).multiplier)
         runner.run(module, placed(PREPARE, level))
-        reals = self._calibrated.calibration.module if self._calibrated else module.clone()
+        reals = self._compared_with(module)
         runner.run(module, placed(to_fixed(options.max_error, options.exact_argmax), level))
         self._layers = Layers(reals, module.clone())
         self._exactness = exactness(module)
@@ -341,6 +341,15 @@ class Compilation:
             layout=options.layout,
             packing=options.packing,
         )
+
+    def _compared_with(self, prepared: ModuleOp) -> ModuleOp:
+        """The module on reals that bounds are about: without what calibration has inserted."""
+        if self._calibrated is None:
+            return prepared.clone()
+        reals = self._calibrated.calibration.module.clone()
+        if self.options.rounds.given:
+            Runner(new_context(), {}).run(reals, self.options.rounds.spec())
+        return reals
 
     def _reuse(self) -> dict[str, int]:
         """Reuse factors of layers that `settings` give no folding."""

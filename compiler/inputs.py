@@ -23,7 +23,7 @@ from calocc.compiler.ports import Port, input_ports, main_function
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.qnn.embedding import EmbeddingOp
 from calocc.dialects.qnn.movement import MovementOp
-from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantize import QuantizeOp, common_quantizer
 from calocc.dialects.qnn.quantizers import Quantizer
 
 WIDEST = 32
@@ -211,11 +211,21 @@ def _readers(value: SSAValue) -> Iterator[Operation]:
             yield use.operation
 
 
+def brings_format(argument: SSAValue) -> bool:
+    """Whether the model gives an input a format: all that read it make the same plain cast of it.
+
+    A scale that depends on the data has none either, and is refused where it is lowered.
+    """
+    quantizer = common_quantizer(argument)
+    return quantizer is not None and (
+        quantizer.data_dependent or None not in (quantizer.format, quantizer.rule)
+    )
+
+
 def quantize_inputs(module: ModuleOp, calibration: Arrays, source: str) -> None:
-    """Quantize the inputs that are not quantized at once to what the data need."""
+    """Quantize the inputs that the model gives no format to what the data need."""
     for index, port in enumerate(input_ports(module)):
-        uses = main_function(module).args[index].uses
-        if not all(isinstance(use.operation, QuantizeOp) for use in uses):
+        if not brings_format(main_function(module).args[index]):
             format = calibrated(_events(port, calibration, source))
             quantize_argument(module, index, port, quantizer_to(format))
 

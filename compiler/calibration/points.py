@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Operation, SSAValue
 
+from calocc.compiler.inputs import brings_format
 from calocc.compiler.ports import main_function
 from calocc.dialects.qnn.constant import ConstantOp
 from calocc.dialects.qnn.conv import ConvOp
@@ -80,7 +81,7 @@ class Needs:
         block = main_function(module).body.block
         needs = Needs()
         for argument in block.args:
-            if all(isinstance(use.operation, QuantizeOp) for use in argument.uses):
+            if brings_format(argument):
                 needs._kinds[argument] = Kind.REAL
             else:
                 needs.mark(argument, Role.TERM)

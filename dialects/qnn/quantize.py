@@ -175,6 +175,16 @@ class QuantizeOp(HasCanonicalizationPatternsInterface, ElementwiseOp):
         return args[0].quantize(self.out, *self.modes)
 
 
+def common_quantizer(value: SSAValue) -> Quantizer | None:
+    """The quantizer on reals that all readers of a value are; None if they differ or are others."""
+    readers = [use.operation for use in value.uses]
+    attributes = {op.quantizer for op in readers if isinstance(op, QuantizeOp)}
+    if len(attributes) != 1 or not all(isinstance(op, QuantizeOp) for op in readers):
+        return None
+    (attribute,) = attributes
+    return None if attribute is None else attribute.quantizer
+
+
 class DropIdentityCast(RewritePattern):
     """quantize(x) -> x where the format stays the same"""
 

@@ -18,7 +18,7 @@ from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.elementwise import ExactElementwiseOp, MultiplyOp
 from calocc.dialects.qnn.function import FunctionOp
 from calocc.dialects.qnn.op import QnnOp, fixed_tensor, format_of, shape_of
-from calocc.dialects.qnn.quantize import QuantizeOp
+from calocc.dialects.qnn.quantize import QuantizeOp, common_quantizer
 from calocc.dialects.qnn.step import LookupOp, ThresholdOp
 from calocc.passes.lowering.chain import Chain, Stage
 from calocc.passes.lowering.chain_deviation import form_of_chain, of_chain
@@ -71,16 +71,12 @@ class Lowering(Rebuild):
 
     def input(self, argument: SSAValue, port: Port) -> Port:
         """Give an input the format of the quantizer that follows it; the host quantizes."""
-        quantizes = [use.operation for use in argument.uses]
-        first = quantizes[0] if quantizes else None
-        if not isinstance(first, QuantizeOp) or any(
-            not isinstance(q, QuantizeOp) or q.quantizer != first.quantizer for q in quantizes
-        ):
+        quantizer = common_quantizer(argument)
+        if quantizer is None:
             raise InputWithoutFormat(port.name, why_no_format(argument))
-        assert first.quantizer is not None
-        quantizer = first.quantizer.quantizer
+        quantizes = [q for use in argument.uses if isinstance(q := use.operation, QuantizeOp)]
         if quantizer.data_dependent:
-            raise DataDependent(first.layer_name, str(quantizer))
+            raise DataDependent(quantizes[0].layer_name, str(quantizer))
         if quantizer.format is None or quantizer.rule is None:
             raise InputWithoutFormat(port.name, why_no_format(argument))
         type = fixed_tensor(port.shape, quantizer.format)

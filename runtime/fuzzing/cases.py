@@ -84,7 +84,8 @@ def case_of(options: Options, number: int) -> Case:
     source = Seeded("calocc-fuzz", options.seed, number)
     drawn = draw_model(source, options.layers, options.classes or None)
     simulate = number % options.chunk < options.simulated
-    return Case(drawn, draw_plan(source, options.events, simulate))
+    plan = draw_plan(source, options.events, simulate)
+    return Case(drawn if plan.data is None else Drawn(drawn.model), plan)
 
 
 def import_case(case: Case, stored: bool) -> ModuleOp:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from calocc.compiler.calibration.formats import Criterion
+from calocc.compiler.devices import device_names
 from calocc.compiler.pipeline import DATAFLOW, PREPARE, SIMPLIFY, to_fixed
+from calocc.passes.balance import GOALS, LAYOUTS, Balance
+from calocc.runtime.fuzzing.data import Data
 from calocc.runtime.fuzzing.source import Source
 from calocc.runtime.fuzzing.trial import Plan
 
@@ -16,6 +20,8 @@ SLOW = "balance"
 """The search for a folding, which takes longer than all else."""
 SEARCHED = 16
 """Once in so many plans `-O2` and `-O3` search for their folding; else they meet an interval."""
+CALIBRATED = 6
+"""Once in so many plans formats come from data, and none is given by hand."""
 
 
 def level_pipeline(level: int, balance: str = SLOW) -> str:
@@ -45,16 +51,40 @@ def any_order(source: Source) -> str:
 
 
 def any_folding(source: Source) -> str:
-    """A folding at random, or one that meets an interval."""
+    """A folding at random, one that meets an interval, or one that is searched for."""
+    if source.once_in(SEARCHED):
+        return str(searched(source).spec())
     if source.integer(0, 3):
         return f"random-folding{{seed={source.seed()}}}"
-    return f"balance{{interval={source.pick(1, source.integer(1, 500))}}}"
+    interval = source.pick(1, source.integer(1, 500))
+    layout, packing = source.pick(*LAYOUTS), source.flag()
+    return str(Balance(interval=interval, layout=layout, packing=packing).spec())
+
+
+def searched(source: Source) -> Balance:
+    """The search with what a user may ask of it: a device, a part of it, a goal or a limit."""
+    micros = 2.0 ** source.integer(-4, 4)
+    return Balance(
+        target=source.pick(Balance.target, *device_names()),
+        budget=source.pick(0.8, 0.1, 0.01, 0.001),
+        optimize=source.pick(*GOALS),
+        latency_us=micros if source.once_in(4) else None,
+        interval_us=micros if source.once_in(4) else None,
+        layout=source.pick(*LAYOUTS),
+        packing=source.flag(),
+    )
+
+
+def data(source: Source) -> Data:
+    """A calibration to so many bits, without a search for the fewest."""
+    criterion = str(source.pick(*Criterion))
+    return Data(source.seed(), source.integer(2, 8), source.integer(2, 8), criterion)
 
 
 def draw_plan(source: Source, events: int = 16, simulate: bool = False) -> Plan:
     """A plan for a model that was drawn: all levels, and passes in any order."""
-    searched = source.once_in(SEARCHED)
-    balance = SLOW if searched else f"balance{{interval={source.pick(1, source.integer(1, 99))}}}"
+    interval = f"balance{{interval={source.pick(1, source.integer(1, 99))}}}"
+    balance = str(searched(source).spec()) if source.once_in(SEARCHED) else interval
     levels = [level_pipeline(level, balance) for level in DATAFLOW]
     pipelines = [*levels, any_order(source)]
     return Plan(
@@ -66,6 +96,7 @@ def draw_plan(source: Source, events: int = 16, simulate: bool = False) -> Plan:
         emulate=source.once_in(2),
         text=source.once_in(8),
         simulate=simulate,
+        data=data(source) if source.once_in(CALIBRATED) else None,
     )
 
 

@@ -19,6 +19,7 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import load_arrays, save_arrays
 from calocc.compiler.keras.reader import read_model
 from calocc.runtime.fuzzing.cases import Case, failures_of
+from calocc.runtime.fuzzing.data import Data
 from calocc.runtime.fuzzing.models import Drawn
 from calocc.runtime.fuzzing.trial import Failure, Plan, Reals
 
@@ -107,6 +108,7 @@ def _plan(path: Path, facts: Mapping[str, Any]) -> Plan:
     try:
         plan: dict[str, Any] = dict(facts["plan"])
         plan["pipelines"] = tuple(plan["pipelines"])
+        plan["data"] = Data(**plan["data"]) if plan.get("data") else None
         return Plan(**plan)
     except (TypeError, KeyError, ValueError) as error:
         raise NotAReproducer(str(path), f"its plan cannot be used: {error}") from None

@@ -30,6 +30,7 @@ from calocc.dialects.qnn.op import QnnOp, format_of, is_fixed
 from calocc.runtime.attack import Attack
 from calocc.runtime.emulator import execute
 from calocc.runtime.fuzzing.coverage import Coverage
+from calocc.runtime.fuzzing.data import Data
 from calocc.runtime.fuzzing.events import drawn_events
 from calocc.runtime.fuzzing.explain import (
     Difference,
@@ -37,6 +38,7 @@ from calocc.runtime.fuzzing.explain import (
     first_difference,
     output_difference,
 )
+from calocc.runtime.fuzzing.figures import broken_figures
 from calocc.runtime.fuzzing.folding import RandomFolding
 from calocc.runtime.fuzzing.properties import broken_order, directions
 
@@ -69,6 +71,7 @@ class Plan:
     `numerics` leads from reals to integers, each of `pipelines` from there on. `events` are drawn
     from `seed`, and `search` more are spent on inputs that are far from the model. `emulate` runs
     the compiled emulator, `text` parses modules back, `simulate` asks for the generated C++.
+    With `data` formats that the model lacks come from a calibration.
     """
 
     numerics: str
@@ -79,6 +82,7 @@ class Plan:
     emulate: bool = True
     text: bool = False
     simulate: bool = False
+    data: Data | None = None
 
 
 @dataclass(frozen=True)
@@ -174,8 +178,9 @@ class Trial:
 
     def _run(self) -> None:
         result, plan = self.result, self.plan
+        exact = self._calibrated()
         result.coverage.see(self.module)
-        reals, lowered = self._lowered()
+        reals, lowered = self._lowered(exact)
         result.coverage.see(lowered)
         ports = self.ports = input_ports(lowered)
         drawn = drawn_events(ports, plan.seed, plan.events)
@@ -192,11 +197,28 @@ class Trial:
 
     # ---- numerics --------------------------------------------------------------------------------
 
-    def _lowered(self) -> tuple[ModuleOp, ModuleOp]:
-        """The module as it is lowered, and the same on integers."""
+    def _calibrated(self) -> ModuleOp | None:
+        """Take formats from data, if the plan says so; return the model on reals that the result is
+        compared with, if that is not the module itself."""
+        if self.plan.data is None:
+            return None
+        try:
+            self.module, exact = self.plan.data.formats(self.module)
+        except CaloccError as error:
+            self.result.refusal = f"{type(error).__name__}: {error.what}"
+        except Exception as error:
+            self.fail("exception", "calibration", described(error))
+        else:
+            self.result.coverage.count("formats", "calibrated" if exact else "of the model")
+            return exact
+        raise Stop
+
+    def _lowered(self, exact: ModuleOp | None) -> tuple[ModuleOp, ModuleOp]:
+        """The module as it is lowered, or what it is compared with, and the same on integers."""
         before, name, behind = self.plan.numerics.rpartition("lower-to-fixed")
         prepared = self._applied(self.module, before.rstrip(","))
-        return prepared, self._applied(prepared, name + behind)
+        lowered = self._applied(prepared, name + behind)
+        return prepared if exact is None else self._applied(exact, before.rstrip(",")), lowered
 
     def _applied(self, module: ModuleOp, pipeline: str) -> ModuleOp:
         """A copy after some passes; what they refuse ends the trial."""
@@ -296,10 +318,24 @@ class Trial:
             module = known
         if is_dataflow(module):
             self.result.finished.append((pipeline, module))
+            self._figures(module, pipeline)
             if self.plan.emulate:
                 self._emulate(module, pipeline)
             if self.plan.text:
                 self._reparse(module, pipeline)
+
+    def _figures(self, module: ModuleOp, pipeline: str) -> None:
+        """The time and the resources of a design whose FIFOs have depths."""
+        steps = passes_of(pipeline)
+        if not any(step.name == "size-fifos" for step in steps):
+            return  # a shrunk pipeline
+        try:
+            problem = broken_figures(module, steps)
+        except Exception as error:
+            self.fail("exception", f"{pipeline},figures", described(error))
+            return
+        if problem is not None:
+            self.fail("figures", pipeline, problem)
 
     def _step(
         self, before: ModuleOp, step: ModulePass, stage: str, mantissas: Sequence[Ints]

@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 import calocc
 from calocc.compiler.calibration.errors import AccuracyNotReached, BadRequest
 from calocc.compiler.calibration.formats import Criterion
-from calocc.compiler.inputs import BadData
+from calocc.compiler.data import to_mantissas, to_reals
+from calocc.compiler.inputs import BadData, calibrated
+from calocc.compiler.keras.model import KerasLayer, TensorRef
 from calocc.compiler.main import main
+from calocc.passes.lowering.errors import InputWithoutFormat
+from calocc.runtime.emulator import execute
+from calocc.runtime.fuzzing.models import Drawn, assembled
 from calocc.runtime.reference import predict
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -114,3 +119,52 @@ def test_a_quantized_model_keeps_its_own_formats() -> None:
     seen = calocc.compile(DIGITS / "digits.h5", 0, calibrate={plain.inputs[0].name: x})
     assert seen.report["calibration"] is None
     assert np.array_equal(plain.predict(x), seen.predict(x))
+
+
+X, FINE, COARSE, DENSE = (TensorRef(name, 0, 0) for name in ("x", "fine", "coarse", "dense"))
+KERNEL = np.random.default_rng(4).normal(size=(3, 2)).astype(np.float32)
+MIXED = assembled(
+    "net",
+    (
+        KerasLayer("x", "InputLayer", {"batch_input_shape": [None, 3]}, (), {}),
+        KerasLayer("fine", "QActivation", {"activation": "quantized_bits(8,2)"}, ((X,),), {}),
+        KerasLayer("coarse", "QActivation", {"activation": "quantized_bits(3,1)"}, ((FINE,),), {}),
+        KerasLayer("dense", "Dense", {"units": 2, "use_bias": False, "activation": "linear"},
+                   ((FINE,),), {"kernel": KERNEL}),
+    ),
+    (X,), (COARSE, DENSE),
+)  # fmt: skip
+"""A quantizer that the model has, and a kernel of reals, for which there has to be one."""
+
+
+@pytest.mark.parametrize("rounding", [None, "truncate", "round,wrap"])
+def test_bounds_are_about_the_model_that_rounds_as_it_was_asked_to(
+    rounding: str | None, tmp_path: Path
+) -> None:
+    path, x = Drawn(MIXED).write(tmp_path / "m.h5"), np.random.default_rng(5).normal(size=(64, 3))
+    design = calocc.compile(
+        path, calibrate={"x": x}, rounding=rounding, weights_bits=6, activations_bits=6
+    )
+    (port,) = design.inputs
+    on_grid = to_reals(port, to_mantissas(port, x))
+    assert design.layers is not None
+    pairs = zip(design.predict(on_grid), execute(design.layers.reals, [on_grid]), strict=True)
+    away = [float(np.abs(y - exact).max()) for y, exact in pairs]
+    bounds = [row["certified_bound"] for row in design.report["outputs"]]
+    assert away[0] == bounds[0] == 0.0
+    assert 0.0 < away[1] <= bounds[1]
+
+
+def test_an_input_of_which_no_plain_cast_is_made_gets_its_format_from_data(tmp_path: Path) -> None:
+    """As its message says."""
+    layers = (
+        KerasLayer("x", "InputLayer", {"batch_input_shape": [None, 3]}, (), {}),
+        KerasLayer("q", "QActivation", {"activation": "quantized_tanh(4,use_real_tanh=True)"},
+                   ((TensorRef("x", 0, 0),),), {}),
+    )  # fmt: skip
+    model = assembled("net", layers, (TensorRef("x", 0, 0),), (TensorRef("q", 0, 0),))
+    path = Drawn(model).write(tmp_path / "m.h5")
+    with pytest.raises(InputWithoutFormat, match="--calibrate"):
+        calocc.compile(path)
+    x = np.random.default_rng(5).normal(size=(64, 3))
+    assert calocc.compile(path, calibrate={"x": x}).inputs[0].format == calibrated(x)
