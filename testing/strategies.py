@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from hypothesis.vendor import pretty
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 
@@ -21,6 +22,14 @@ from calocc.runtime.fuzzing.source import Source
 from calocc.runtime.fuzzing.trial import run_passes
 
 Ints = NDArray[np.int64]
+
+
+def _print_module(module: ModuleOp, printer: pretty.RepresentationPrinter, cycle: bool) -> None:
+    """The text of a module; hypothesis would follow all references from op to op."""
+    printer.text(str(module))
+
+
+pretty.for_type_by_name(ModuleOp.__module__, ModuleOp.__name__, _print_module)
 
 
 class DrawSource(Source):
