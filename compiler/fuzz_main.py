@@ -132,7 +132,8 @@ def _report(console: Console, directory: Path, number: int, case: Case, failure:
     path = reproducer.save(directory, smallest, shown)
     layers = len(smallest.drawn.model.layers)
     console.print(f"\ncase {number}, now {layers} layers: {shown}", markup=False, soft_wrap=True)
-    console.print(f"  calocc-fuzz --replay {path}", markup=False, soft_wrap=True)
+    for command in reproducer.commands(path, smallest, shown):
+        console.print(f"  {command}", markup=False, soft_wrap=True)
 
 
 def _replay(path: Path, console: Console) -> bool:

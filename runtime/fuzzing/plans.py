@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from xdsl.utils.arg_spec import parse_pipeline
+
 from calocc.compiler.calibration.formats import Criterion
 from calocc.compiler.devices import device_names
 from calocc.compiler.pipeline import DATAFLOW, PREPARE, SIMPLIFY, to_fixed
+from calocc.compiler.placement import placed
 from calocc.passes.balance import GOALS, LAYOUTS, Balance
 from calocc.runtime.fuzzing.data import Data
 from calocc.runtime.fuzzing.source import Source
 from calocc.runtime.fuzzing.trial import Plan
 
-LAYER_PASSES = tuple(p for p in (*SIMPLIFY[3].split(","), "dce") if p)
-"""Passes on layers that keep every bit."""
+LOWERED = "lower-to-fixed,dce"
+"""The last passes that decide numerics."""
 PROCESS_PASSES = ("canonicalize", "cse", "dce", "fuse")
 """Passes on processes that do; foldings come besides."""
 ROUNDINGS = ("trn", "trn_zero", "rnd", "rnd_zero", "rnd_min_inf", "rnd_inf", "rnd_conv")
@@ -25,9 +30,16 @@ CALIBRATED = 6
 
 
 def level_pipeline(level: int, balance: str = SLOW) -> str:
-    """From integers to balanced processes at an -O level."""
+    """From integers to balanced processes at an -O level, with the passes of plug-ins."""
+    behind = [p for p in _passes(LOWERED, level) if p not in LOWERED.split(",")]
     steps = (SIMPLIFY[level], DATAFLOW[level].format(balance=balance))
-    return ",".join(step for step in steps if step)
+    return ",".join([*behind, *(p for step in steps if step for p in _passes(step, level))])
+
+
+@cache
+def _passes(pipeline: str, level: int) -> tuple[str, ...]:
+    """A pipeline pass by pass, with those that plug-ins place in it; raise BadPlacement."""
+    return tuple(map(str, parse_pipeline(placed(pipeline, level))))
 
 
 def numerics(source: Source) -> str:
@@ -37,12 +49,13 @@ def numerics(source: Source) -> str:
         modes = f"rounding={source.one_of(ROUNDINGS)} overflow={source.one_of(OVERFLOWS)}"
         before = f"override-rounding{{{modes}}},"
     budget = source.pick(0.01, 0.1, 1.0) if source.once_in(8) else None
-    return f"{before}{PREPARE},{to_fixed(budget, source.once_in(16))}"
+    return f"{before}{placed(PREPARE, 0)},{to_fixed(budget, source.once_in(16))}"
 
 
 def any_order(source: Source) -> str:
     """Passes on layers and then on processes, each any number of times."""
-    layers = [source.one_of(LAYER_PASSES) for _ in range(source.integer(0, 5))]
+    known = (*_passes(SIMPLIFY[3], 3), "dce")
+    layers = [source.one_of(known) for _ in range(source.integer(0, 5))]
     processes = [source.one_of(PROCESS_PASSES) for _ in range(source.integer(0, 3))]
     folding = any_folding(source)
     behind = [source.one_of(PROCESS_PASSES) for _ in range(source.integer(0, 2))]
@@ -105,7 +118,7 @@ def plan_for(source: Source, events: int, search: int) -> Plan:
     levels = [level_pipeline(level) for level in source.subset(sorted(DATAFLOW), least=1)]
     orders = [f"{any_order(source)}"]
     return Plan(
-        f"{PREPARE},{to_fixed()}",
+        f"{placed(PREPARE, 0)},{to_fixed()}",
         tuple(dict.fromkeys([*levels, *orders])),
         source.seed(),
         events,

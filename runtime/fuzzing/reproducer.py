@@ -1,7 +1,7 @@
 """Failures as files: a model, events, and what was done with them; to be run again anywhere.
 
-Three files with one stem: `.h5` is the model, `.npz` the events, `.json` the plan and what was
-found. Each of them names all three.
+Files with one stem: `.h5` is the model, `.npz` the events, `.json` the plan and what was found. Where
+a pass changes bits, `.mlir` is the module on reals, for calocc-opt. The `.json` has the commands.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import numpy as np
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.inputs import load_arrays, save_arrays
 from calocc.compiler.keras.reader import read_model
+from calocc.compiler.text import module_text
 from calocc.runtime.fuzzing.cases import Case, failures_of
 from calocc.runtime.fuzzing.data import Data
+from calocc.runtime.fuzzing.folding import RandomFolding
 from calocc.runtime.fuzzing.models import Drawn
 from calocc.runtime.fuzzing.trial import Failure, Plan, Reals
 
@@ -53,8 +55,28 @@ def save(directory: Path, case: Case, failure: Failure) -> Path:
     path = directory / f"{failure.check}-{digest}.json"
     case.drawn.write(path.with_suffix(".h5"))
     _save_events(path, [ref.layer for ref in case.drawn.model.inputs], case.given)
+    if _is_for_opt(case, failure):
+        module = case.drawn.module()
+        if case.plan.data is not None:
+            module, _ = case.plan.data.formats(module)
+        path.with_suffix(".mlir").write_text(module_text(module))
     _save_facts(path, case, failure)
     return path
+
+
+def _is_for_opt(case: Case, failure: Failure) -> bool:
+    """Whether calocc-opt can show a failure: all its passes are those of the compiler."""
+    return failure.check == "bits" and bool(case.given) and RandomFolding.name not in failure.stage
+
+
+def commands(path: Path, case: Case, failure: Failure) -> list[str]:
+    """What shows a failure again, once it is saved."""
+    replay = f"calocc-fuzz --replay {path}"
+    if not _is_for_opt(case, failure):
+        return [replay]
+    module, events = path.with_suffix(".mlir"), path.with_suffix(".npz")
+    passes = f"{case.plan.numerics},{failure.stage}"
+    return [replay, f"calocc-opt {module} -p '{passes}' --verify-bits {events}"]
 
 
 def _save_events(path: Path, names: list[str], events: tuple[Reals, ...]) -> None:
@@ -69,11 +91,8 @@ def _save_facts(path: Path, case: Case, failure: Failure) -> None:
         "settings": list(case.drawn.settings),
         "inputs": dict(case.drawn.inputs),
     }
-    path.write_text(json.dumps({**facts, **_found(path, failure)}, indent=2) + "\n")
-
-
-def _found(path: Path, failure: Failure) -> dict[str, Any]:
-    return {"found": str(failure), "command": f"calocc-fuzz --replay {path.name}"}
+    found = {"found": str(failure), "commands": commands(Path(path.name), case, failure)}
+    path.write_text(json.dumps({**facts, **found}, indent=2) + "\n")
 
 
 def load(path: Path) -> Case:
