@@ -59,8 +59,8 @@ def any_order(source: Source) -> str:
     processes = [source.one_of(PROCESS_PASSES) for _ in range(source.integer(0, 3))]
     folding = any_folding(source)
     behind = [source.one_of(PROCESS_PASSES) for _ in range(source.integer(0, 2))]
-    steps = [*layers, "partition-streams", *processes, folding, *behind, "size-fifos"]
-    return ",".join(steps)
+    steps = [*layers, "partition-streams", *processes, folding, *behind]
+    return ",".join([*steps, "size-fifos", "check-dataflow"])
 
 
 def any_folding(source: Source) -> str:
