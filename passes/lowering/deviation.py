@@ -87,9 +87,10 @@ def through(op: QnnOp, operands: Sequence[Operand]) -> Reals:
 def quantized(deviation: Reals, lsb: float, reach: float) -> Reals:
     """That of numbers rounded to multiples of `lsb`, in a range of length `reach`.
 
-    Between two numbers that are d apart lie floor(d / lsb) + 1 rounding boundaries at most.
+    Between two numbers that are d apart lie floor(d / lsb) + 1 rounding boundaries at most. The
+    `lsb` of what may go anywhere is infinite, as is a deviation that is not known.
     """
-    crossed = (np.floor(deviation / lsb) + 1) * lsb
+    crossed = (np.floor(deviation / lsb) + 1) * lsb if np.isfinite(lsb) else np.inf
     return np.where(deviation > 0, np.minimum(crossed, reach), 0.0)
 
 

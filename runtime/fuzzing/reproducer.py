@@ -1,7 +1,7 @@
 """Failures as files: a model, events, and what was done with them; to be run again anywhere.
 
-Files with one stem: `.h5` is the model, `.npz` the events, `.json` the plan and what was found. Where
-a pass changes bits, `.mlir` is the module on reals, for calocc-opt. The `.json` has the commands.
+Files with one stem: `.h5` is the model, `.npz` the events, `.json` the plan, what was found and the
+commands that show it. Where a pass changes bits, `.mlir` is the module on reals, for calocc-opt.
 """
 
 from __future__ import annotations

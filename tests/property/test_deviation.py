@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.testing import assert_array_equal
 from qnn_networks import FLOAT64_NOISE, Network, Reals, float_network, network, run_passes
 from xdsl.dialects.builtin import ModuleOp
 
@@ -22,6 +23,7 @@ from calocc.dialects.qnn.elementwise import SubtractOp
 from calocc.dialects.qnn.function import FUNCTIONS, STEEPEST
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import QuantizedBits
+from calocc.passes.lowering.deviation import quantized as cast_deviation
 from calocc.passes.lowering.forms import Form, rectified
 from calocc.runtime.attack import Attack
 
@@ -120,3 +122,10 @@ def test_what_a_rectifier_leaves_of_a_deviation(
     result = rectified(form, least - 1, most + 1)
     left = max(fixed, 0.0) - max(x, 0.0) - result.terms[0, 0] * noise
     assert abs(left) <= result.rest[0] + FLOAT64_NOISE * 8
+
+
+def test_a_cast_bounds_what_is_not_known_in_front_of_it() -> None:
+    """Also one that wraps, whose results may be its whole range apart for any deviation."""
+    deviation = np.array([0.0, 0.2, 1.1, np.inf])
+    assert_array_equal(cast_deviation(deviation, lsb=0.5, reach=7.5), [0.0, 0.5, 1.5, 7.5])
+    assert_array_equal(cast_deviation(deviation, lsb=np.inf, reach=7.5), [0.0, 7.5, 7.5, 7.5])
