@@ -120,7 +120,7 @@ MUTANTS = (
         f"property/test_thresholds.py {LOWERED}"),
     Mutant("thresholds of casts that wrap", THRESHOLDS,
         "if op.modes[1] is not Overflow.SAT or isinstance(", "if isinstance(",
-        f"property/test_thresholds.py {FUZZED}"),
+        "property/test_thresholds.py"),
     Mutant("quantizers pass paddings that they change", HOIST,
         "return not quantizer.data_dependent and float(quantizer(np.zeros(1))[0]) == 0.0",
         "return not quantizer.data_dependent", f"filecheck {OF_MISCOMPILES} {FUZZED}"),

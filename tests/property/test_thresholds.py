@@ -10,10 +10,11 @@ from qnn_networks import Network, Reals, run_passes
 from xdsl.dialects.builtin import ModuleOp
 
 from calocc.compiler.ports import main_function
+from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.elementwise import AffineOp, MultiplyOp, ReluOp
 from calocc.dialects.qnn.quantize import QuantizeOp
-from calocc.dialects.qnn.quantizers import QuantizedBits, QuantizedRelu
+from calocc.dialects.qnn.quantizers import FixedPoint, QuantizedBits, QuantizedRelu
 from calocc.dialects.qnn.step import ThresholdOp
 from calocc.passes.thresholds import FixedChain, as_thresholds
 from calocc.runtime.emulator import execute
@@ -47,6 +48,24 @@ def test_comparisons_are_the_same_function(
     run_passes(module, "thresholds")
     assume(thresholds(module))  # a scale of one or two bits may be cheaper
     np.testing.assert_array_equal(execute(module, [EVERY])[0], expected)
+
+
+@given(REALS, st.sampled_from(Overflow), st.booleans())
+def test_only_casts_that_saturate_are_monotone(
+    scale: Reals, overflow: Overflow, signed: bool
+) -> None:
+    """The range of the operand is many times that of the cast."""
+    net = Network((CHANNELS,))
+    x = net.add(QuantizeOp.real(net.inputs[0], QuantizedBits(8, 3, alpha=1.0)))
+    y = net.add(MultiplyOp((x, net.constant(scale))))
+    cast = FixedPoint(2, 1, signed, Rounding.TRN, overflow)
+    module = net.module(net.add(QuantizeOp.real(y, cast)))
+    run_passes(module, "lower-to-fixed,dce")
+    (expected,) = execute(module, [EVERY])
+    known = len(thresholds(module))
+    run_passes(module, "thresholds")
+    np.testing.assert_array_equal(execute(module, [EVERY])[0], expected)
+    assert overflow is Overflow.SAT or len(thresholds(module)) == known
 
 
 @given(REALS, REALS)
