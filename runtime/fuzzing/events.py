@@ -27,7 +27,7 @@ def drawn_events(ports: Sequence[Port], seed: int, events: int) -> list[Reals]:
 def _of_port(random: np.random.Generator, port: Port, events: int) -> Reals:
     assert port.format is not None
     rows = [_event(random, KINDS[k % len(KINDS)], port.format, port.shape) for k in range(events)]
-    return np.stack(rows) * port.format.lsb
+    return np.reshape(rows, (events, *port.shape)) * port.format.lsb
 
 
 def _event(random: np.random.Generator, kind: str, format: Format, shape: tuple[int, ...]) -> Reals:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,18 +89,29 @@ def first_difference(
     """The first value of `after` that `before` has nowhere, against its layer's value there.
 
     Fusing moves the end of a layer into another op, so values are looked up by what they are, and
-    only ones that an output depends on count.
+    only ones that an output depends on count. What is expected is what the same op of the layer
+    has yielded, or else the last one.
     """
     known = values_of(before, mantissas)
     contents = {_content(v.reals) for v in known}
     by_layer = {(v.layer, v.reals.size): v for v in known}
+    by_place = dict(_places(known))
     needed = _needed(after)
-    for value in values_of(after, mantissas):
-        old = by_layer.get((value.layer, value.reals.size))
+    for place, value in _places(values_of(after, mantissas)):
+        old = by_place.get(place) or by_layer.get((value.layer, value.reals.size))
         if value.source not in needed or old is None or _content(value.reals) in contents:
             continue
         return _difference(value, old.reals.reshape(value.reals.shape))
     return None
+
+
+def _places(values: Sequence[Value]) -> Iterator[tuple[tuple[object, ...], Value]]:
+    """Each value with its layer, op and size, and how many such there are before it."""
+    counts = Counter[tuple[object, ...]]()
+    for value in values:
+        kind = value.layer, value.op, value.reals.size
+        yield (*kind, counts[kind]), value
+        counts[kind] += 1
 
 
 def output_difference(

@@ -66,10 +66,12 @@ class Shrinker:
         return bool(alike)
 
     def _shrink_events(self, until: float) -> None:
-        """One event, with as many zeros as can be."""
-        if not self.failure.events:
+        """One event in the place of all that are drawn, with as many zeros as can be."""
+        alone = replace(self.case.plan, events=0)
+        if not self.failure.events or not self._keep(
+            Case(self.case.drawn, alone, self.failure.events)
+        ):
             return
-        self._keep(replace(self.case, given=self.failure.events))
         for k, array in enumerate(self.case.given):
             for index in np.ndindex(*array.shape):
                 if monotonic() > until:

@@ -31,10 +31,9 @@ class CheapCasts(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""
         for cast in op.walk():
-            if isinstance(cast, QuantizeOp):
-                lost = format_of(cast.x).frac - cast.out.frac
-                if lost <= 1:  # the mistake: should be 0
-                    cast.rounding = RoundingAttr(Rounding.TRN)
+            # The mistake: >= would be right.
+            if isinstance(cast, QuantizeOp) and cast.out.frac <= format_of(cast.x).frac:
+                cast.rounding = RoundingAttr(Rounding.TRN)
 
 
 UNIVERSE = Universe(all_passes={CheapCasts.name: lambda: CheapCasts})
