@@ -7,6 +7,8 @@ from typing import Literal
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import BlockArgument
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
@@ -27,7 +29,8 @@ class OverrideRounding(ModulePass):
     """Let quantizers of activations round and overflow in another way; formats stay.
 
     `rounding` and `overflow` are those of `ap_fixed`, as in `rounding=trn overflow=wrap`; what is
-    None stays. This changes what the model computes; weights keep their values.
+    None stays. This changes what the model computes; weights keep their values, and inputs that are
+    not signed saturate.
     """
 
     name = "override-rounding"
@@ -49,6 +52,10 @@ class OverrideRounding(ModulePass):
             return
         if quantizer.overflow == Overflow.WRAP and not quantizer.signed:
             # What saturated at 0 was a rectifier; numbers below 0 must not come out on top.
+            if isinstance(op.parent_op(), FuncOp) and isinstance(op.x, BlockArgument):
+                # The host casts inputs, and has no rectifier besides.
+                op.quantizer = QuantizerAttr.of(replace(quantizer, overflow=Overflow.SAT))
+                return
             relu = ReluOp((op.x,), layer=op.layer_name)
             Rewriter.insert_op(relu, InsertPoint.before(op))
             op.operands[0] = relu.result

@@ -22,6 +22,13 @@ func.func @sum(%x: tensor<2x2x1xf32>) -> tensor<1x1x1xf32> {
   func.return %q : tensor<1x1x1xf32>
 }
 
+// 1.75 wraps to -0.25: the largest number need not have the largest cast.
+func.func @wraps(%x: tensor<2x2x1xf32>) -> tensor<1x1x1xf32> {
+  %m = qnn.pool %x {kind = #qnn<pooling max>, size = array<i64: 2, 2>, strides = array<i64: 2, 2>, padding = array<i64: 0, 0, 0, 0>} : (tensor<2x2x1xf32>) -> tensor<1x1x1xf32>
+  %q = qnn.quantize %m {quantizer = #qnn.quantizer<"fixed_point(4,1)">} : (tensor<1x1x1xf32>) -> tensor<1x1x1xf32>
+  func.return %q : tensor<1x1x1xf32>
+}
+
 // Another user needs the values before the quantizer.
 func.func @shared(%x: tensor<2x2x1xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
   %f = qnn.reshape %x : (tensor<2x2x1xf32>) -> tensor<4xf32>
@@ -44,6 +51,11 @@ func.func @shared(%x: tensor<2x2x1xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
 // CHECK-NEXT:   func.func @sum(%x: tensor<2x2x1xf32>) -> tensor<1x1x1xf32> {
 // CHECK-NEXT:     %s = qnn.pool %x {kind = #qnn<pooling sum>, size = array<i64: 2, 2>, strides = array<i64: 2, 2>, padding = array<i64: 0, 0, 0, 0>} : (tensor<2x2x1xf32>) -> tensor<1x1x1xf32>
 // CHECK-NEXT:     %q = qnn.quantize %s {quantizer = #qnn.quantizer<"quantized_relu(4,1)">} : (tensor<1x1x1xf32>) -> tensor<1x1x1xf32>
+// CHECK-NEXT:     func.return %q : tensor<1x1x1xf32>
+// CHECK-NEXT:   }
+// CHECK-NEXT:   func.func @wraps(%x: tensor<2x2x1xf32>) -> tensor<1x1x1xf32> {
+// CHECK-NEXT:     %m = qnn.pool %x {kind = #qnn<pooling max>, size = array<i64: 2, 2>, strides = array<i64: 2, 2>, padding = array<i64: 0, 0, 0, 0>} : (tensor<2x2x1xf32>) -> tensor<1x1x1xf32>
+// CHECK-NEXT:     %q = qnn.quantize %m {quantizer = #qnn.quantizer<"fixed_point(4,1)">} : (tensor<1x1x1xf32>) -> tensor<1x1x1xf32>
 // CHECK-NEXT:     func.return %q : tensor<1x1x1xf32>
 // CHECK-NEXT:   }
 // CHECK-NEXT:   func.func @shared(%x: tensor<2x2x1xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
