@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.model import KerasLayer, TensorRef
+from calocc.compiler.pipeline import NUMERICS
 from calocc.compiler.ports import input_ports, output_ports
 from calocc.runtime.fuzzing.cases import Case, failures_of
 from calocc.runtime.fuzzing.models import Drawn, assembled, pruned, with_model
@@ -305,7 +306,11 @@ def _mended(drawn: Drawn, error: CaloccError) -> Drawn | None:
 
 
 def _smaller_plans(plan: Plan) -> Iterator[Plan]:
-    """Fewer pipelines, and pipelines with fewer passes."""
+    """Plain numerics, formats of the model itself, fewer pipelines, and ones with fewer passes."""
+    if plan.numerics != NUMERICS:
+        yield replace(plan, numerics=NUMERICS)
+    if plan.data is not None:
+        yield replace(plan, data=None)
     for k in range(len(plan.pipelines) if len(plan.pipelines) > 1 else 0):
         yield replace(plan, pipelines=(*plan.pipelines[:k], *plan.pipelines[k + 1 :]))
     for k, pipeline in enumerate(plan.pipelines):
