@@ -123,6 +123,8 @@ def _ends(port: Port) -> tuple[int, int]:
 
 
 def _as_host(port: Port, mantissas: Ints) -> tuple[Ints, Reals]:
-    """What a host sends for the values of these mantissas, and the values."""
+    """What a host sends for the values of these mantissas, and the values on the grid of the port:
+    not the least one of a format, if it saturates symmetrically."""
     reals = to_real(mantissas, _format(port).frac)
-    return quantize_real(reals, _format(port), port.rounding, port.overflow), reals
+    sent = quantize_real(reals, _format(port), port.rounding, port.overflow)
+    return sent, to_real(sent, _format(port).frac)
