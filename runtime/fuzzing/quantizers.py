@@ -194,6 +194,6 @@ def of_biases(source: Source) -> str | None:
 
 
 def fixed_text(source: Source) -> str:
-    """A format as on the command line, narrow."""
-    width = source.integer(2, 6)
+    """A format as on the command line, mostly narrow."""
+    width = source.integer(8, 20) if source.once_in(12) else source.integer(2, 6)
     return f"{source.pick('', 'u')}fixed<{width},{source.integer(0, width)}>"
