@@ -23,7 +23,7 @@ from calocc.runtime.fuzzing.cases import Case, failures_of
 from calocc.runtime.fuzzing.data import Data
 from calocc.runtime.fuzzing.folding import RandomFolding
 from calocc.runtime.fuzzing.models import Drawn
-from calocc.runtime.fuzzing.trial import Failure, Plan, Reals
+from calocc.runtime.fuzzing.trial import Failure, Plan, Reals, passes_of
 
 VERSION = 1
 
@@ -96,7 +96,10 @@ def _save_facts(path: Path, case: Case, failure: Failure) -> None:
 
 
 def load(path: Path) -> Case:
-    """The case in a reproducer's files; raise NotAReproducer or what the reader raises."""
+    """The case in a reproducer's files.
+
+    Raises NotAReproducer, BadPipeline for passes that there are not, and what the reader raises.
+    """
     facts = facts_of(path)
     plan = _plan(path, facts)
     drawn = Drawn(
@@ -128,9 +131,12 @@ def _plan(path: Path, facts: Mapping[str, Any]) -> Plan:
         plan: dict[str, Any] = dict(facts["plan"])
         plan["pipelines"] = tuple(plan["pipelines"])
         plan["data"] = Data(**plan["data"]) if plan.get("data") else None
-        return Plan(**plan)
+        made = Plan(**plan)
     except (TypeError, KeyError, ValueError) as error:
         raise NotAReproducer(str(path), f"its plan cannot be used: {error}") from None
+    for pipeline in (made.numerics, *made.pipelines):
+        passes_of(pipeline)
+    return made
 
 
 def _events(path: Path, names: list[str]) -> tuple[Reals, ...]:
@@ -147,6 +153,6 @@ def _events(path: Path, names: list[str]) -> tuple[Reals, ...]:
 def replay(path: Path) -> list[Failure]:
     """What fails today of what a reproducer holds; nothing if it has been mended.
 
-    Raises NotAReproducer, and what the reader raises for a damaged model.
+    Raises what `load` does.
     """
     return failures_of(load(path))

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 from xdsl.parser import Parser
-from xdsl.passes import ModulePass, PassPipeline
+from xdsl.passes import ModulePass
 
 from calocc.compiler.data import to_mantissas, to_reals
 from calocc.compiler.design import Design
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.pass_options import instantiate
 from calocc.compiler.pipeline import new_context, universe, verify
 from calocc.compiler.ports import Port, input_ports, main_function, output_ports
 from calocc.compiler.ranges import intervals
@@ -56,9 +57,12 @@ bit of a float64, which may round a number on a boundary the other way."""
 
 
 def passes_of(pipeline: str) -> tuple[ModulePass, ...]:
-    """The passes of a pipeline; besides those of calocc there is `random-folding{seed=N}`."""
+    """The passes of a pipeline; besides those of calocc there is `random-folding{seed=N}`.
+
+    Raises BadPipeline.
+    """
     known = {**universe().all_passes, RandomFolding.name: lambda: RandomFolding}
-    return PassPipeline.parse_spec(known, pipeline).passes
+    return instantiate(known, pipeline)
 
 
 def run_passes(module: ModuleOp, pipeline: str) -> ModuleOp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 from hdf5_models import entry, sequential, write_model
 
-PACKAGE = Path(__file__).parents[2] / "examples" / "plugin_layer"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "examples" / "plugin_layer"
 FORMAT = "quantized_bits(6,2,alpha=1)"
 
 
@@ -182,3 +184,22 @@ def test_a_missing_kernel_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "kernel calocc_running_sum.h: no package brings this header" in done.stderr
     assert not design.exists()
+
+
+def test_a_wrong_pass_is_found_as_the_page_on_fuzzing_shows(tmp_path: Path) -> None:
+    """What is drawn changes with the fuzzer: only the pass and the commands have to be the same."""
+    place = tmp_path / "site"
+    install(Path(shutil.copytree(ROOT / "examples" / "plugin_broken", tmp_path / "source")), place)
+    page = (ROOT / "docs" / "fuzzing.md").read_text().splitlines()
+    command = next(line for line in page if line.startswith("calocc-fuzz --random --examples 1"))
+    found = calocc(place, *command.split()[1:], tool="fuzz_main")
+    assert "bits after cheap-casts" in found.stdout, found.stderr
+    replay, opt = (
+        shlex.split(line)[1:] for line in found.stdout.splitlines() if line.startswith("  calocc-")
+    )
+    assert "bits after cheap-casts" in calocc(place, *replay, tool="fuzz_main").stdout
+    blamed = calocc(place, *opt, tool="opt_main").stderr
+    assert "error: pass cheap-casts: it changes" in blamed
+    shutil.rmtree(place / "calocc_truncating-0.1.0.dist-info")
+    without = calocc(place, *replay, tool="fuzz_main").stderr
+    assert "there is no pass 'cheap-casts'" in without
