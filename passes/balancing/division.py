@@ -8,14 +8,14 @@ to foldings then goes on in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from calocc.passes.balancing.choice import Amounts, Choice, Flags, Market, Picks
 from calocc.passes.balancing.pixels import Chain, Pixels
-from calocc.passes.balancing.program import Program, least
+from calocc.passes.balancing.program import Program
 from calocc.passes.balancing.rounding import Descent, Rows
 
 PLANES = 40
@@ -49,11 +49,17 @@ class Division:
         those parts, with at most `most` cycles in a layer."""
         return self._choice(self._parts(spent, device), None, most)
 
-    def least_part(self, most: float, spent: Amounts, device: Amounts) -> float:
-        """What `smallest` cannot be below."""
-        layer, option = np.nonzero(self.market.within(most))
-        mixture = least(layer, self._parts(spent, device).limits(layer, option))
-        return np.inf if mixture is None else mixture.bound
+    def least_parts(self, spent: Amounts, device: Amounts) -> Callable[[float], float]:
+        """What `smallest` cannot be below, for the most cycles of a layer."""
+        layer, option = np.nonzero(self.market.within(np.inf))
+        program = Program(layer, self._parts(spent, device).limits(layer, option))
+
+        def least(most: float) -> float:
+            program.allow(self.market.within(most)[layer, option])
+            mixture = program.least()
+            return np.inf if mixture is None else mixture.bound
+
+        return least
 
     def cheapest(
         self, latency: int, most: float, spent: Amounts, device: Amounts, met: Sequence[Chain]

@@ -89,7 +89,8 @@ class Program:
     def least(self) -> Mixture | None:
         """Minimise `s`; None if no mixture is within the limits."""
         if self._solver is None:
-            return Mixture(np.zeros(0), proved(self._layer, self._limits, self._limits.scale))
+            fixed, scale = self._limits.fixed, self._limits.scale
+            return Mixture(np.zeros(0), float((-fixed[scale > 0] / scale[scale > 0]).max()))
         solver = self._solver
         solver.run()
         if solver.getModelStatus() != _highs().HighsModelStatus.kOptimal:

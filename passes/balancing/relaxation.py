@@ -26,7 +26,7 @@ from calocc.dialects.dataflow.stream import stream_of
 from calocc.passes.balancing.choice import Amounts, amounts
 from calocc.passes.balancing.folding import Pins, matvecs, pin_of
 from calocc.passes.balancing.pixels import DEPTH, FEATURES, Chain, Pixels, features_of, pixels_of
-from calocc.passes.balancing.program import Limits, Mixture, least
+from calocc.passes.balancing.program import Limits, Mixture, Program
 from calocc.passes.balancing.requirement import UNLIMITED, Requirement
 from calocc.passes.balancing.search import Search
 
@@ -119,10 +119,12 @@ class Relaxation:
         """Cycles that no interval within these resources can be below, of the designs that take up
         to `most` cycles for an event."""
         known = np.unique(np.maximum(self.columns.interval, self.idle))
+        program = Program(self.columns.layer, self._resources(-self.spent, available))
         low, high = 0, len(known) - 1  # whether `high` can be reached is not asked
         while low < high:
             middle = (low + high) // 2
-            if self._share(available, int(known[middle])) > 1 + SAFETY:
+            mixture = self._within(program, int(known[middle]))
+            if mixture is None or mixture.bound > 1 + SAFETY:
                 low = middle + 1
             else:
                 high = middle
@@ -137,10 +139,12 @@ class Relaxation:
         """The part of some resource of a device that a design takes at least which meets a
         requirement."""
         interval = UNLIMITED if need.interval is None else need.interval
-        chains = [self.pixels.longest(self._quickest())] if need.latency is not None else []
+        program = Program(self.columns.layer, self._resources(-self.spent, device))
+        if need.latency is not None:
+            program.add(self._waits(self.pixels.longest(self._quickest()), need.latency))
         best = 0.0
         for _ in range(MOST_CHAINS):
-            mixture = self._smallest(device, interval, chains, need.latency)
+            mixture = self._within(program, interval)
             if mixture is None:
                 break
             best = max(best, mixture.bound)
@@ -148,49 +152,44 @@ class Relaxation:
             found = self.pixels.longest(features)
             if need.latency is None or found.cycles(features) < need.latency + CLOSE:
                 break
-            chains.append(found)
+            program.add(self._waits(found, need.latency))
         return best * (1 - SAFETY)
 
-    def _smallest(
-        self,
-        available: Amounts,
-        interval: float,
-        chains: Sequence[Chain] = (),
-        latency: float | None = None,
-    ) -> Mixture | None:
-        """The least part of what is `available` for a mixture with this interval and latency."""
+    def _within(self, program: Program, interval: float) -> Mixture | None:
+        """The optimum of a program for mixtures with this interval."""
         keep = self.columns.interval <= interval
         if len(set(self.columns.layer[keep])) < self.pixels.layers:
             return None
-        barred = np.where(keep, 0.0, 1.0)[None]
-        rows = Limits(barred, np.zeros(1), np.zeros(1))
-        rows = rows + self._resources(-self.spent, available)
-        return least(self.columns.layer, rows + _waits(self.columns, chains, latency))
-
-    def _share(self, available: Amounts, interval: float) -> float:
-        mixture = self._smallest(available, interval)
-        return np.inf if mixture is None else mixture.bound
+        program.allow(keep)
+        return program.least()
 
     def _resources(self, fixed: Amounts, scale: Amounts) -> Limits:
         return Limits(self.columns.costs.T, fixed, scale)
 
     def latency(self, available: Amounts) -> int:
         """Cycles that no latency within these resources can be below, of those up to `most`."""
-        columns = self.columns
         if not self._possible:
             return int(self.most)
         room = self._resources(available - self.spent, np.zeros(len(available)))
-        chains = [self.pixels.longest(self._quickest())]
-        best = 0.0
+        first = self._waits(self.pixels.longest(self._quickest()))
+        program, best = Program(self.columns.layer, room + first), 0.0
         for _ in range(MOST_CHAINS):
-            if (mixture := least(columns.layer, room + _waits(columns, chains))) is None:
+            if (mixture := program.least()) is None:
                 return int(self.most)
             best = max(best, mixture.bound)
-            found = self.pixels.longest(self._mixed(mixture))
-            chains.append(found)
-            if found.cycles(self._mixed(mixture)) - mixture.bound < CLOSE:
+            features = self._mixed(mixture)
+            found = self.pixels.longest(features)
+            if found.cycles(features) - mixture.bound < CLOSE:
                 break
+            program.add(self._waits(found))
         return ceil(min(best * (1 - SAFETY), self.most))
+
+    def _waits(self, chain: Chain, most: float | None = None) -> Limits:
+        """That a chain is not longer than the number that is made small, or than `most`."""
+        columns = self.columns
+        row = (chain.coefficients[columns.layer] * columns.features).sum(axis=1)
+        fixed, scale = (most or 0.0) - chain.constant, float(most is None)
+        return Limits(row[None], np.array([fixed]), np.array([scale]))
 
     def _quickest(self) -> Amounts:
         features = np.full((self.pixels.layers, FEATURES), np.inf)
@@ -202,14 +201,6 @@ class Relaxation:
         features = np.zeros((self.pixels.layers, FEATURES))
         np.add.at(features, self.columns.layer, mixture.parts[:, None] * self.columns.features)
         return features
-
-
-def _waits(columns: Columns, chains: Sequence[Chain], most: float | None = None) -> Limits:
-    """That no chain is longer than the number that is made small, or than `most`."""
-    rows = [(c.coefficients[columns.layer] * columns.features).sum(axis=1) for c in chains]
-    fixed = np.array([(most or 0.0) - c.constant for c in chains])
-    table = np.array(rows).reshape(len(chains), len(columns.layer))
-    return Limits(table, fixed, np.full(len(chains), float(most is None)))
 
 
 def _least_fifos(function: FuncOp) -> Amounts:

@@ -144,10 +144,10 @@ class Search:
     def _promising(self, high: int) -> int:
         """The fewest cycles for which resources can be divided beside what the slowest processes
         leave over."""
-        low = 0
+        low, part = 0, self.division.least_parts(self.spent, amounts(self.limits))
         while high - low > max(1, high // 256):
             middle = (low + high) // 2
-            if self.division.least_part(middle, self.spent, amounts(self.limits)) > 1:
+            if part(middle) > 1:
                 low = middle
             else:
                 high = middle

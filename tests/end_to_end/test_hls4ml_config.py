@@ -136,7 +136,7 @@ def test_reuse_factors_by_model_class_and_name() -> None:
 
 
 def test_strategies_that_a_design_does_not_have_are_noted() -> None:
-    names = {
+    names: dict[str, dict[str, str | int]] = {
         "dense_2": {"Strategy": "Resource", "ReuseFactor": 64},
         "dense_3": {"Strategy": "Unrolled"},
         "dense_4": {"Strategy": "distributed_arithmetic"},

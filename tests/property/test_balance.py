@@ -106,7 +106,7 @@ def test_the_smallest_shares_are_above_the_bound_and_no_layer_can_save(
         return float(parts.max() + SUM * parts.sum())
 
     assert worth(picks) >= choice.bound - 1e-9
-    assert choice.bound == pytest.approx(division.least_part(most, np.zeros(5), device))
+    assert choice.bound == pytest.approx(division.least_parts(np.zeros(5), device)(most))
     for layer, option in zip(*np.nonzero(market.within(most)), strict=True):
         other = [int(option) if k == layer else p for k, p in enumerate(picks)]
         assert worth(other) >= worth(picks) - 1e-6
