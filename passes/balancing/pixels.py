@@ -13,7 +13,7 @@ to time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -25,7 +25,7 @@ from xdsl.ir import BlockArgument, OpResult, SSAValue
 from calocc.compiler.network import processes_of, wire_source
 from calocc.compiler.ports import return_op
 from calocc.dialects.dataflow import depths
-from calocc.dialects.dataflow.compute import MatvecOp
+from calocc.dialects.dataflow.compute import MatvecOp, ReduceOp
 from calocc.dialects.dataflow.layout import ceil_div, image_of
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.routing import LanesOp, WindowOp
@@ -60,7 +60,8 @@ class Stage:
     whose pixels are `run` iterations apart at least, and `depth` cycles from the FIFO behind. Of a
     matrix product with a `single` vector `needs` are the pixels that this consists of. A window
     `feeds` the matrix product behind, which sets how many beats it takes, once all of it is there
-    (none: -1). A `part` of a pixel, which needs no whole one, does need its first element."""
+    (none: -1). A `part` of a pixel, which needs no whole one, does need its first element. `before`
+    are the pixels without which there is no element of the first pixel (none: -1)."""
 
     sources: tuple[int, ...]
     needs: tuple[Ints, ...]
@@ -70,6 +71,7 @@ class Stage:
     single: bool
     feeds: int
     part: bool
+    before: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +158,12 @@ class Pixels:
                 begin, end = (0, 0) if first else (origin, pixel)
                 source = origin if first else int(step.port[origin])
                 constant += self._passed(stage, begin, end, coefficients)
-                pixel = int(stage.needs[source][begin]) - first
+                pixel = stage.before[source] if first else int(stage.needs[source][begin])
+                elements = first or (stage.part and begins[stage.sources[source]] > 0)
+                if pixel < 0 and not elements:
+                    return Chain(constant, coefficients)
                 first = pixel < 0
             node = stage.sources[source]
-            if first and not stage.single and not np.isfinite(begins[node]):
-                return Chain(constant, coefficients)
         start = begins[node] if first else float(times[node][pixel])
         return Chain(constant + start, coefficients)
 
@@ -204,9 +207,8 @@ def _ready(
 def _first_read(
     stage: Stage, port: int, times: Sequence[Amounts], begins: Sequence[float]
 ) -> float:
-    """When the first element of a stage's only pixel can be made, if this input decides: all pixels
-    but the last that are needed have come, or their first element."""
-    source, before = stage.sources[port], int(stage.needs[port][0]) - 1
+    """When the first element of a stage's only pixel can be made, if this input decides."""
+    source, before = stage.sources[port], stage.before[port]
     return begins[source] if before < 0 else float(times[source][before])
 
 
@@ -253,41 +255,39 @@ def pixels_of(function: FuncOp) -> Pixels:
     """Time by pixels in a design whose processes other than matrix products are as fast as they
     can be."""
     nodes: dict[SSAValue, int] = {a: k for k, a in enumerate(function.args)}
-    stages: list[Stage] = []
-    layers = 0
-    products = [op for op in processes_of(function) if isinstance(op, MatvecOp)]
-    fed = {op.x: k for k, op in enumerate(products) if op.positions > 1}
-    for op in (op for op in processes_of(function) if not isinstance(op, LanesOp)):
-        sources = [_origin(operand) for operand in op.operands]
-        needs = [
-            _grains(need, stream_of(operand).shape, stream_of(source).shape)
-            for need, operand, source in zip(op.last_inputs(), op.operands, sources, strict=True)
-        ]
-        needs = [np.maximum.accumulate(n) for n in needs]
-        matvec = isinstance(op, MatvecOp)
-        single = matvec and op.positions == 1
-        if single:
-            needs = [np.arange(int(needs[0][0]) + 1, dtype=np.int64)]
-        owners, layer = tuple(nodes[s] for s in sources), layers if matvec else -1
-        feeds = fed.get(op.result, -1) if isinstance(op, WindowOp) else -1
-        stages.append(
-            Stage(
-                owners,
-                tuple(needs),
-                _run(op),
-                layer,
-                _depth(op),
-                single,
-                feeds,
-                isinstance(op, SliceOp),
-            )
-        )
-        layers += matvec
-        for result in op.results:
-            nodes[result] = len(function.args) + len(stages) - 1
+    ops = [op for op in processes_of(function) if not isinstance(op, LanesOp)]
+    layers = {op: k for k, op in enumerate(o for o in ops if isinstance(o, MatvecOp))}
+    for k, op in enumerate(ops):
+        nodes.update((result, len(function.args) + k) for result in op.results)
+    stages = tuple(_stage(op, nodes, layers) for op in ops)
     arrivals = tuple(_arrivals(a) for a in function.args)
     ends = tuple(nodes[_origin(o)] for o in return_op(function).operands)
-    return Pixels(arrivals, tuple(stages), ends, layers)
+    return Pixels(arrivals, stages, ends, len(layers))
+
+
+def _stage(op: ProcessOp, nodes: Mapping[SSAValue, int], layers: Mapping[MatvecOp, int]) -> Stage:
+    sources = [_origin(operand) for operand in op.operands]
+    shapes = [
+        (stream_of(o).shape, stream_of(s).shape) for o, s in zip(op.operands, sources, strict=True)
+    ]
+    needs = [_grains(n, *pair) for n, pair in zip(op.last_inputs(), shapes, strict=True)]
+    needs = [np.maximum.accumulate(n) for n in needs]
+    user = op.result.get_user_of_unique_use() if isinstance(op, WindowOp) else None
+    whole = isinstance(op, ReduceOp) and shapes[0][0][-1] == shapes[0][1][-1]
+    single = isinstance(op, MatvecOp) and op.positions == 1
+    if single:
+        needs = [np.arange(int(needs[0][0]) + 1, dtype=np.int64)]
+    return Stage(
+        sources=tuple(nodes[s] for s in sources),
+        needs=tuple(needs),
+        run=_run(op),
+        layer=layers[op] if isinstance(op, MatvecOp) else -1,
+        depth=_depth(op),
+        single=single,
+        feeds=layers[user] if isinstance(user, MatvecOp) and user.positions > 1 else -1,
+        part=isinstance(op, SliceOp),
+        before=tuple(int(n[0]) - 1 if whole else -1 for n in needs),
+    )
 
 
 def _origin(value: SSAValue) -> SSAValue:
