@@ -27,7 +27,7 @@ from calocc.codegen.vitis.kernel import (
     memory_ports,
 )
 from calocc.codegen.vitis.lint.lint import require_synthesizable
-from calocc.codegen.vitis.sources import kernel_header, render, sources
+from calocc.codegen.vitis.sources import STREAMS, kernel_header, render, sources
 from calocc.codegen.xrt.host import host_sources
 from calocc.compiler.data import to_mantissas
 from calocc.compiler.design import Design
@@ -42,8 +42,6 @@ from calocc.runtime.gxx import ap_types_dir
 
 TEST_EVENTS = 4
 """Events in the test bench's files."""
-STREAMS = Path(__file__).parent / "simulation/hls_stream.h"
-"""Is compiled faster than that of ap_types."""
 SCRIPTS = ("build_lib.sh", "project.tcl", "build_prj.tcl", "build_opt.tcl", "vivado_synth.tcl")
 MARKS = ("model.mlir", "report.json", CONFIG)
 """Files by which a project of calocc is known."""

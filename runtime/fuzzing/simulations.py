@@ -22,7 +22,7 @@ from xdsl.dialects.builtin import ModuleOp
 from calocc.codegen.vitis import project
 from calocc.codegen.vitis.emit import emit
 from calocc.codegen.vitis.emitter import Firmware
-from calocc.codegen.vitis.sources import sources
+from calocc.codegen.vitis.sources import STREAMS, sources
 from calocc.compiler.ports import Port, input_ports, output_ports
 from calocc.runtime.gxx import ap_types_dir, compile_program
 
@@ -33,7 +33,7 @@ FLAGS = ("-O0", "-w", "-DNDEBUG")
 SECONDS = 120
 """After which a simulation is taken to hang."""
 KERNELS = Path(project.__file__).parent / "kernels"
-_INCLUDE = re.compile(r'^#include "[^"]*"\n', re.MULTILINE)
+_INCLUDE = re.compile(r'^#include ["<][^">]*[">]\n', re.MULTILINE)
 _GUARD = re.compile(r"^#ifndef (\w+_H_)$", re.MULTILINE)
 _LOAD = re.compile(r'(load_weights<.*, )"(\w+\.txt)"\)')
 
@@ -43,8 +43,10 @@ HEAD = """\
 #include "hls_stream.h"
 #include "nnet_types.h"
 {kernels}
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <vector>
 
 static void take(FILE *file, double *values, size_t count) {{
     if (std::fread(values, sizeof(double), count, file) != count)
@@ -114,7 +116,7 @@ def _run(designs: Sequence[Simulated], place: Path) -> list[list[Reals]]:
     source, program = place / "batch.cpp", place / "batch"
     source.write_text(program_text(designs, place))
     headers = ap_types_dir()
-    include = [headers, headers.parent / "nnet_utils", KERNELS]
+    include = [STREAMS.parent, headers, headers.parent / "nnet_utils", KERNELS]
     compile_program([source], program, include, (*FLAGS, f'-DWEIGHTS_DIR="{place}"'))
     events = [
         np.ascontiguousarray(x[e]) for d in designs for e in range(d.events) for x in d.inputs

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calocc.codegen
+from calocc.codegen.vitis.sources import STREAMS
 from calocc.dialects.dataflow.layout import image_of
 from calocc.dialects.fixed.format import Format
 from calocc.runtime.gxx import ap_types_dir, compile_shared
@@ -159,7 +160,7 @@ class KernelLibrary:
         parts = [_PRELUDE.format(kernel=kernel)]
         parts += [_case_source(index, case) for index, case in enumerate(cases)]
         source.write_text("\n".join(parts))
-        headers = [ap_types_dir(), ap_types_dir().parent / "nnet_utils"]
+        headers = [STREAMS.parent, ap_types_dir(), ap_types_dir().parent / "nnet_utils"]
         system = [flag for path in headers for flag in ("-isystem", str(path))]
         options = ["-std=c++11", "-O0", "-DCALOCC_COUNT", *defines, *_WARNINGS, *system]
         compile_shared([source], output, [_KERNELS], options)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from calocc.codegen.vitis.project import STREAMS
+from calocc.codegen.vitis.sources import STREAMS
 from calocc.runtime.gxx import ap_types_dir, compile_program
 
 PROGRAM = """
