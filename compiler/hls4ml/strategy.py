@@ -12,14 +12,14 @@ from xdsl.dialects.builtin import ModuleOp
 
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.layout import ceil_div
-from calocc.dialects.dataflow.resources import LUTRAM_BITS
+from calocc.dialects.dataflow.resources import is_in_luts
 
 
 def weights_in_luts(op: MatvecOp) -> bool:
     """Whether each memory of its weights is small enough to stand in LUTs."""
     inputs, outputs = op.weights.shape
     words = ceil_div(inputs, op.simd) * ceil_div(outputs, op.pe)
-    return words * op.simd * op.weight_type.format.width <= LUTRAM_BITS
+    return is_in_luts(words, op.simd * op.weight_type.format.width)
 
 
 def _is_folded(op: MatvecOp) -> bool:
