@@ -79,6 +79,7 @@ def assert_preserves_bits(
         deadline=None,
         suppress_health_check=SLOW,
         phases=[Phase.generate, Phase.shrink],
+        report_multiple_bugs=False,
         verbosity=Verbosity.quiet,  # the assertion tells all, and modules are long
     )
     @given(qnn_modules(layers), st.integers(0, 2**16))

@@ -29,7 +29,15 @@ from calocc.passes.lowering import softmax
 from calocc.passes.narrow_widths import NarrowWidths
 from calocc.runtime.fuzzing import reproducer
 from calocc.runtime.fuzzing.campaign import BadState, Campaign, DaskMissing, executor_of
-from calocc.runtime.fuzzing.cases import Case, Options, Tally, case_of, failures_of
+from calocc.runtime.fuzzing.cases import (
+    Case,
+    Options,
+    Tally,
+    case_of,
+    failures_of,
+    run_trial,
+    simulate_trials,
+)
 from calocc.runtime.fuzzing.coverage import never_reached
 from calocc.runtime.fuzzing.plans import level_pipeline
 from calocc.runtime.fuzzing.quantizers import PARAMETERS
@@ -50,9 +58,17 @@ FEW = settings(
 )
 
 
+@pytest.fixture(scope="module")
+def replayed() -> dict[Path, Trial]:
+    """What was ever found, run again; the C++ of all in one program."""
+    trials = {path: run_trial(reproducer.load(path)) for path in CORPUS}
+    simulate_trials([*trials.values()])
+    return trials
+
+
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
-def test_what_was_found_stays_mended(path: Path) -> None:
-    assert [str(failure) for failure in reproducer.replay(path)] == []
+def test_what_was_found_stays_mended(path: Path, replayed: dict[Path, Trial]) -> None:
+    assert [str(failure) for failure in replayed[path].result.failures] == []
 
 
 def test_every_layer_and_quantizer_has_a_recipe() -> None:
@@ -78,10 +94,13 @@ def test_a_model_is_the_same_in_a_file(number: int, tmp_path: Path) -> None:
 def test_cases_reach_what_there_is() -> None:
     tally = Tally()
     options = Options(seed=1, layers=8)
-    for number in range(400):
+    missing = ["everything"]
+    for number in range(800):
         tally.coverage.see_model(case_of(options, number).drawn.model)
-    assert never_reached(tally.coverage)["Keras layers"] == []
-    assert never_reached(tally.coverage)["graphs"] == []
+        missing = [n for c in ("Keras layers", "graphs") for n in never_reached(tally.coverage)[c]]
+        if not missing:
+            break
+    assert missing == []
 
 
 # ---- what it finds -------------------------------------------------------------------------------
@@ -184,8 +203,13 @@ class Here(Executor):
         return done
 
 
-def test_a_run_goes_on_from_its_state(tmp_path: Path) -> None:
-    whole = Campaign(SMALL, examples=8).run(Here(), ahead=2)
+@pytest.fixture(scope="module")
+def whole() -> Tally:
+    """Two chunks, run here."""
+    return Campaign(SMALL, examples=8).run(Here(), ahead=2)
+
+
+def test_a_run_goes_on_from_its_state(tmp_path: Path, whole: Tally) -> None:
     state = tmp_path / "state"
     Campaign(SMALL, examples=4, state=state).run(Here(), ahead=1)
     resumed = Campaign(SMALL, examples=8, state=state).run(Here(), ahead=3)
@@ -198,16 +222,15 @@ def test_a_run_goes_on_from_its_state(tmp_path: Path) -> None:
         Campaign(SMALL, state=state).run(Here(), ahead=1)
 
 
-def test_a_cluster_gives_what_this_process_gives() -> None:
+def test_a_cluster_gives_what_this_process_gives(whole: Tally) -> None:
     distributed: Any = pytest.importorskip("distributed")
-    here = Campaign(SMALL, examples=8).run(Here(), ahead=1)
     with (
         distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
         executor_of(1, cluster.scheduler_address) as executor,
     ):
         there = Campaign(SMALL, examples=8).run(executor, ahead=2)
-    assert there.coverage == here.coverage
-    assert there.runs == here.runs
+    assert there.coverage == whole.coverage
+    assert there.runs == whole.runs
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +255,7 @@ def test_the_command_attacks_a_model(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_the_command_draws_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(tmp_path / "found")
-    main(["--random", "--examples", "4", "--csim", "0", "--layers", "2", "-o", folder])
+    main(["--random", "--examples", "2", "--csim", "0", "--layers", "2", "-o", folder])
     printed = capsys.readouterr().out
     assert "never reached" in printed
     assert not (tmp_path / "found").exists()
