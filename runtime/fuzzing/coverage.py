@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ModuleOp
@@ -13,14 +13,18 @@ from calocc.compiler.keras.dialect import wrapped
 from calocc.compiler.keras.importer import known_layers
 from calocc.compiler.keras.model import KerasModel
 from calocc.compiler.pipeline import DATAFLOW, SIMPLIFY
+from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.dialect import DATAFLOW as PROCESSES
+from calocc.dialects.dataflow.layout import image_of
 from calocc.dialects.dataflow.process import ProcessOp
+from calocc.dialects.dataflow.stream import StreamType
 from calocc.dialects.fixed.dialect import FIXED
 from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.fixed.types import FixedType, OverflowAttr, RoundingAttr
 from calocc.dialects.qnn.dialect import QNN
 from calocc.dialects.qnn.quantize import QuantizerAttr
 from calocc.dialects.qnn.quantizers import QUANTIZERS
+from calocc.passes.balancing.folding import SINGLE_VALUES
 from calocc.runtime.fuzzing.explain import element_format
 
 WIDTHS = tuple(range(1, 63))
@@ -69,6 +73,8 @@ class Coverage:
                 self.count("scalar ops in epilogues", op.name)
             if isinstance(op, ProcessOp) and _has_epilogue(op):
                 self.count("epilogues of", op.name)
+            for what in _foldings(op):
+                self.count("foldings", what)
             self._see_attributes(op)
 
     def _see_attributes(self, op: Operation) -> None:
@@ -89,6 +95,36 @@ class Coverage:
                 self.count("signs", "signed" if format.signed else "unsigned")
 
 
+FOLDINGS = (
+    "several lanes",
+    "lanes that divide no axis",
+    "several pixels",
+    "pixels that divide no row",
+    "products that share slices",
+    "products that share none",
+    "products in logic",
+    "streams of single values",
+)
+
+
+def _foldings(op: Operation) -> Iterator[str]:
+    """Which of `FOLDINGS` are an op's."""
+    for stream in (v.type for v in op.results if isinstance(v.type, StreamType)):
+        lanes, pixels = stream.lanes.data, stream.pixels.data
+        _, row, channels = image_of(stream.shape)
+        if lanes > 1:
+            yield "lanes that divide no axis" if channels % lanes else "several lanes"
+        if pixels > 1:
+            yield "pixels that divide no row" if row % pixels else "several pixels"
+    if isinstance(op, MatvecOp):
+        shared = (
+            "products that share slices" if op.packing.count > 1 else "products that share none"
+        )
+        yield shared if op.in_logic is None else "products in logic"
+    if SINGLE_VALUES in op.attributes:
+        yield "streams of single values"
+
+
 def _has_epilogue(op: ProcessOp) -> bool:
     return any(len(list(block.ops)) > 1 for region in op.regions for block in region.blocks)
 
@@ -106,6 +142,8 @@ def universe() -> Mapping[str, tuple[str, ...]]:
         "overflows": tuple(map(str, Overflow)),
         "widths": tuple(map(str, WIDTHS)),
         "signs": ("signed", "unsigned"),
+        "formats": ("given by the model", "found from data"),
+        "foldings": FOLDINGS,
         "passes": tuple(sorted(p for p in passes if p and "balance" not in p)),
         "graphs": ("shared layer", "branch", "several inputs", "several outputs", "inner output"),
     }

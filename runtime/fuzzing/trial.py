@@ -218,6 +218,7 @@ class Trial:
         """Take formats from data, if the plan says so; return the model on reals that the result is
         compared with, if that is not the module itself."""
         if self.plan.data is None:
+            self.result.coverage.count("formats", "given by the model")
             return None
         try:
             self.module, exact = self.plan.data.formats(self.module)
@@ -226,7 +227,7 @@ class Trial:
         except Exception as error:
             self.fail("exception", "calibration", described(error))
         else:
-            self.result.coverage.count("formats", "calibrated" if exact else "of the model")
+            self.result.coverage.count("formats", "found from data")
             return exact
         raise Stop
 
