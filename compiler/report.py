@@ -13,6 +13,7 @@ from xdsl.ir import Attribute, Operation
 from calocc.compiler.devices import Device
 from calocc.compiler.network import Fifo, depths_of, fifos_of, network_of, processes_of
 from calocc.compiler.ports import Port, input_ports, main_function, output_ports
+from calocc.compiler.relief import relief
 from calocc.dialects.dataflow import resources
 from calocc.dialects.dataflow.compute import MatvecOp
 from calocc.dialects.dataflow.layout import ceil_div
@@ -36,7 +37,7 @@ def design_report(module: ModuleOp, device: Device, clock_mhz: float) -> Json:
     network = network_of(function)
     timing = simulate(network)
     running = verify_depths(network, depths_of(function)).activities
-    used = total_resources(function)
+    used, chain = total_resources(function), critical_path(network, timing)
     return {
         "latency_cycles": timing.latency_cycles,
         "latency_us": timing.latency_cycles / clock_mhz,
@@ -48,7 +49,8 @@ def design_report(module: ModuleOp, device: Device, clock_mhz: float) -> Json:
         },
         "inputs": [_port(p) for p in input_ports(module)],
         "outputs": [{**_port(p), "certified_bound": p.bound} for p in output_ports(module)],
-        "layers": _layers(function, timing, running, critical_path(network, timing)),
+        "layers": _layers(function, timing, running, chain),
+        "relief": relief(function, chain),
         "bounds": {name: n for name in BOUNDS if (n := _number(function, name)) is not None},
     }
 

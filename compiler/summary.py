@@ -28,7 +28,7 @@ def print_summary(console: Console, report: Json, directory: Path) -> None:
         f"  (-O{report['opt_level']})"
     )
     parts: list[RenderableType] = [_ports(report), _layers(report), _limits(report)]
-    parts.append(_figures(report))
+    parts += [_relief(report), _figures(report)]
     parts.append(_certified(report))
     if report["exactness"]:
         parts.append(_exactness(report))
@@ -101,6 +101,21 @@ def _limits(report: Json) -> Table:
             f"{row['cycles'] / report['interval_cycles']:.1%}",
             f"{macs:.2f}" if macs else "",
         )
+    return table
+
+
+def _relief(report: Json) -> Table:
+    """What takes most of latency and interval, and what the next faster folding is worth."""
+    table = _table("most of", "layer", "cycles", "next PE x SIMD", "saves", "for", text=2)
+    for row in report["relief"]:
+        takes = row["of"], row["layer"], f"{row['cycles']:,}"
+        if (faster := row["next"]) is None:
+            table.add_row(*takes, "none", "", "")
+            continue
+        pixels = f" x {faster['pixels']}" if faster["pixels"] > 1 else ""
+        folding = f"{faster['pe']}x{faster['simd']}{pixels}"
+        more = (f"{n:,} {NAMES[name]}" for name, n in faster["resources"].items() if n > 0)
+        table.add_row(*takes, folding, f"{faster['saved_cycles']:,}", ", ".join(more))
     return table
 
 
