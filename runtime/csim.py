@@ -28,9 +28,9 @@ FLAGS = (
     "-DNDEBUG",
     "-fno-gnu-unique",
 )
-"""What takes g++ least time for the sake of fast events: DeepCalo runs as fast as with -O2, which
-takes a third longer to build; without vectors it is half as fast. Code that unwinds streams when
-something is thrown, which nothing does, takes a tenth of the time.
+"""What takes g++ least time for the sake of fast events. DeepCalo runs as fast as with -O2, which
+takes longer to build; without vectors it is half as fast. Nothing throws, so that nothing need be
+unwound.
 
 ap_types asserts that no assignment drops more bits than there are: hence NDEBUG. Unique symbols
 would share the constants of two libraries that one process loads. Warnings would go unread."""

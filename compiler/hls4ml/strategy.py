@@ -31,12 +31,10 @@ def _is_multiplied(op: MatvecOp) -> bool:
     return True
 
 
+_SMALL = (weights_in_luts, "weights in block RAM; they are few enough for LUT memory in")
 _OTHERWISE: Mapping[str, tuple[Callable[[MatvecOp], bool], str]] = {
-    "resource": (weights_in_luts, "weights in block RAM; they are few enough for LUT memory in"),
-    "resource_unrolled": (
-        weights_in_luts,
-        "weights in block RAM; they are few enough for LUT memory in",
-    ),
+    "resource": _SMALL,
+    "resource_unrolled": _SMALL,
     "unrolled": (_is_folded, "all products at once; set ReuseFactor for that, they are folded in"),
     "distributed_arithmetic": (_is_multiplied, "sums of shifted inputs; there are multipliers in"),
 }
