@@ -16,9 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
-from rich.console import Console
-from rich.table import Table
-
 import calocc
 from benchmarks.models import PATHS
 
@@ -45,23 +42,25 @@ def warnings(project: Path, name: str, optimize: bool) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Print a row as soon as it is known."""
+    names = [path.stem for path in PATHS]
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(names)}")
+    parser.add_argument("--levels", type=int, nargs="+", default=range(4), help="of calocc")
     parser.add_argument("--optimize", action="store_true", help="let g++ optimise (-O2)")
     options = parser.parse_args(arguments)
-    table = Table("model", "level", "seconds of g++", "warnings", title="g++ -Wall -Wextra -Werror")
     said = ""
     for path in PATHS:
-        for level in range(4):
+        for level in options.levels if path.stem in (options.models or names) else ():
             design = calocc.compile(path, opt_level=level)
             with tempfile.TemporaryDirectory() as place:
                 project = design.write(Path(place) / "project")
                 started = perf_counter()
                 text = warnings(project, design.name, options.optimize)
             said += text
-            found = "none" if not text else str(text.count(": error:"))
-            table.add_row(path.stem, f"-O{level}", f"{perf_counter() - started:.1f}", found)
-    Console().print(table)
+            found = "no warnings" if not text else f"{text.count(': error:')} warnings"
+            seconds = perf_counter() - started
+            print(f"{path.stem:<16} -O{level}  {seconds:6.1f} s of g++  {found}", flush=True)
     if said:
         print(said, file=sys.stderr)
         sys.exit(1)
