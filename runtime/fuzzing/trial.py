@@ -148,7 +148,8 @@ class Stop(Exception):
 
 def described(error: Exception) -> str:
     """An exception on one line."""
-    lines = str(error).splitlines() or [""]
+    text = error.what if isinstance(error, CaloccError) else str(error)
+    lines = text.splitlines() or [""]
     return f"{type(error).__name__}: {lines[-1].strip() or lines[0]}"
 
 
