@@ -31,6 +31,7 @@ from calocc.dialects.dataflow.process import (
     UniformWholeOp,
     choose,
     choose_lanes,
+    divisors,
     most_lanes,
     moved_pixels,
 )
@@ -442,8 +443,12 @@ class PadOp(UniformRelayOp):
 
 
 @irdl_op_definition
-class UpsampleOp(UniformRelayOp):
-    """Each pixel of an image (H, W, C) repeated down and across."""
+class UpsampleOp(RelayOp):
+    """Each pixel of an image (H, W, C) repeated down and across.
+
+    A beat of the result has copies of the lanes of one pixel: one, or as many as divide the number
+    of them across.
+    """
 
     name = "dataflow.upsample"
     factors = prop_def(INTS)
@@ -456,27 +461,52 @@ class UpsampleOp(UniformRelayOp):
             result_types=[StreamType.of(shape, stream_of(x).format, stream_of(x).width)],
         )
 
+    @property
+    def takes_any_layout(self) -> bool:
+        """Beats of the result may have several pixels."""
+        return True
+
+    @property
+    def copies(self) -> int:
+        """Copies of a pixel in a beat of the result."""
+        return self.result.type.layout.pixels
+
     def verify_(self) -> None:
-        """The image grows by the factors."""
-        super().verify_()
-        verify_result(self, upsampled(stream_of(self.x).shape, self.factors.get_values()))
+        """The image grows by the factors; beats have whole copies."""
+        x, y = stream_of(self.x), self.result.type
+        verify_result(self, upsampled(x.shape, self.factors.get_values()))
+        if not x.is_whole:
+            raise VerifyException(f"{self.name} takes lanes of one pixel that divide it, not {x}")
+        if y.layout.lanes != x.layout.lanes or self.factors.get_values()[1] % self.copies:
+            raise VerifyException(f"{self.name} cannot give beats of {y} for beats of {x}")
 
     def evaluate(self, *args: Mantissas) -> tuple[Mantissas, ...]:
         """Repeat rows and columns."""
         down, across = self.factors.get_values()
         return (args[0].repeat(down, axis=1).repeat(across, axis=2),)
 
+    def fold(self, offered: tuple[Layout, ...], target: int) -> Folding:
+        """Keep the lanes offered if that is fast enough, else take more, then several copies."""
+        x, y = stream_of(self.x), self.result.type
+        channels, across = x.shape[-1], self.factors.get_values()[1]
+        most = min(most_lanes(x), most_lanes(y))
+        parts = [Layout(n) for n in divisors(channels) if n <= most]
+        several = [Layout(channels, n) for n in divisors(across)[1:] if channels * n <= most]
+        given = choose(parts + several, lambda z: z.beats(y.shape), target, offered[0])
+        return Folding((Layout(given.lanes),), (given,))
+
     def schedule(self) -> Schedule:
         """Reads a pixel at its first use; a row buffer serves the others."""
         height, width, channels = stream_of(self.x).shape
         down, across = self.factors.get_values()
-        return schedules.upsample(height, width, channels // self.width, (down, across))
+        beats = channels // stream_of(self.x).width
+        return schedules.upsample(height, width, beats, (down, across // self.copies))
 
     def resources(self) -> Resources:
         """The row buffer."""
-        _, width, channels = stream_of(self.x).shape
-        beat = self.width * stream_of(self.x).format.width
-        return resources.memory(width * channels // self.width, beat) + super().resources()
+        x = stream_of(self.x)
+        words = x.shape[1] * x.shape[2] // x.width
+        return resources.memory(words, x.width * x.format.width) + super().resources()
 
 
 @irdl_op_definition

@@ -486,10 +486,12 @@ def draw_slice(rng: random.Random) -> Case:
 
 
 def draw_upsample(rng: random.Random) -> Case:
-    """`upsample` by any integer factors."""
+    """`upsample` by any integer factors, several copies at once."""
     height, width, channels = (rng.randint(1, 4) for _ in range(3))
     factors = rng.randint(1, 4), rng.randint(1, 4)
     lanes, element = rng.choice(divisors(channels)), draw_format(rng)
+    copies = rng.choice(divisors(factors[1]))
+    large = height * factors[0], width * factors[1], channels
     size = height * width * channels
     sizes = constants(
         "config",
@@ -507,10 +509,10 @@ def draw_upsample(rng: random.Random) -> Case:
     return Case(
         "upsample",
         (Port(element, lanes, size),),
-        (Port(element, lanes, size * factors[0] * factors[1]),),
+        (Port(element, lanes, prod(large), large, copies),),
         sizes,
         "nnet::upsample<in0_T, out0_T, config>(in0, out0);",
-        size * factors[0] * factors[1] // lanes,
+        prod(large) // lanes // copies,
         model,
     )
 

@@ -6,10 +6,11 @@
 namespace nnet {
 
 // Nearest-neighbour upsampling of an image: (in_height, in_width, n_chan) to (in_height *
-// height_factor, in_width * width_factor, n_chan). Equal lanes, dividing n_chan.
+// height_factor, in_width * width_factor, n_chan). Lanes divide n_chan; an output beat has copies of
+// them side by side, as many as divide width_factor.
 //
 // CONFIG_T: in_height, in_width, n_chan, height_factor, width_factor. One iteration per output
-// beat; the first copy of each pixel reads, the others come from a buffer of one row.
+// beat; the first copies of each pixel read, the others come from a buffer of one row.
 template <class in_T, class out_T, typename CONFIG_T>
 void upsample(hls::stream<in_T> &in, hls::stream<out_T> &out) {
     typedef typename in_T::value_type elem_t;
@@ -17,10 +18,12 @@ void upsample(hls::stream<in_T> &in, hls::stream<out_T> &out) {
     const unsigned W = CONFIG_T::in_width;
     const unsigned folds = CONFIG_T::n_chan / L;
     const unsigned row_beats = W * folds;
-    const unsigned trips =
-        CONFIG_T::in_height * CONFIG_T::height_factor * CONFIG_T::width_factor * row_beats;
+    const unsigned copies = out_T::size / L;
+    const unsigned times = CONFIG_T::width_factor / copies;
+    const unsigned trips = CONFIG_T::in_height * CONFIG_T::height_factor * times * row_beats;
     static_assert(CONFIG_T::n_chan % L == 0, "lanes must divide the channels");
-    static_assert(out_T::size == L, "upsampling keeps the lanes");
+    static_assert(out_T::size == L * copies && CONFIG_T::width_factor == times * copies,
+                  "a beat must have whole copies, as many each time");
 
     elem_t line[row_beats][L];
     #pragma HLS ARRAY_RESHAPE variable=line complete dim=2
@@ -37,17 +40,18 @@ void upsample(hls::stream<in_T> &in, hls::stream<out_T> &out) {
     for (unsigned i = 0; i < trips; i++) {
         #pragma HLS PIPELINE II=1 style=frp
         CALOCC_TICK();
-        out_T y;
+        in_T x;
         if (row_copy == 0 && col_copy == 0) {
-            const in_T x = in.read();
-            for (unsigned l = 0; l < L; l++) {
+            x = in.read();
+            for (unsigned l = 0; l < L; l++)
                 line[first + fold][l] = x[l];
-                y[l] = x[l];
-            }
         } else {
             for (unsigned l = 0; l < L; l++)
-                y[l] = line[first + fold][l];
+                x[l] = line[first + fold][l];
         }
+        out_T y;
+        for (unsigned l = 0; l < out_T::size; l++)
+            y[l] = x[l % L];
         out.write(y);
 
         if (fold + 1 < folds) {
@@ -55,7 +59,7 @@ void upsample(hls::stream<in_T> &in, hls::stream<out_T> &out) {
             continue;
         }
         fold = 0;
-        if (col_copy + 1 < CONFIG_T::width_factor) {
+        if (col_copy + 1 < times) {
             col_copy++;
             continue;
         }

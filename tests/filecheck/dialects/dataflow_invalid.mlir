@@ -47,7 +47,13 @@ func.func @pixels(%x: !dataflow.stream<tensor<6x!fixed.num<s8, 3>>, 1 x 2>) {
 
 %x = "test.op"() : () -> !dataflow.stream<tensor<2x2x6x!fixed.num<s8, 3>>, 4>
 %a = dataflow.upsample %x {factors = array<i64: 1, 2>} : (!dataflow.stream<tensor<2x2x6x!fixed.num<s8, 3>>, 4>) -> !dataflow.stream<tensor<2x4x6x!fixed.num<s8, 3>>, 4>
-// CHECK: dataflow.upsample moves one pixel at a time, and lanes that divide its channels, not !dataflow.stream<tensor<2x2x6x!fixed.num<s8, 3>>, 4>; dataflow.lanes converts
+// CHECK: dataflow.upsample takes lanes of one pixel that divide it, not !dataflow.stream<tensor<2x2x6x!fixed.num<s8, 3>>, 4>
+
+// -----
+
+%x = "test.op"() : () -> !dataflow.stream<tensor<2x2x6x!fixed.num<s8, 3>>, 6>
+%a = dataflow.upsample %x {factors = array<i64: 1, 3>} : (!dataflow.stream<tensor<2x2x6x!fixed.num<s8, 3>>, 6>) -> !dataflow.stream<tensor<2x6x6x!fixed.num<s8, 3>>, 6 x 2>
+// CHECK: dataflow.upsample cannot give beats of !dataflow.stream<tensor<2x6x6x!fixed.num<s8, 3>>, 6 x 2> for beats of !dataflow.stream<tensor<2x2x6x!fixed.num<s8, 3>>, 6>
 
 // -----
 
