@@ -80,7 +80,7 @@ template <class beat_t, unsigned n_beats> struct memory_port {
             #pragma HLS UNROLL
             if (l / slots == part) {
                 const unsigned low = l % slots * slot;
-                const ap_uint<width> bits = from.range(low + width - 1, low);
+                const ap_uint<width> bits = from >> low;
                 beat[l].range(width - 1, 0) = bits;
             }
         }
