@@ -8,6 +8,7 @@ import numpy as np
 from xdsl.ir import Block, Region, SSAValue
 
 from calocc.dialects.dataflow.compute import MapOp, MatvecOp
+from calocc.dialects.dataflow.layout import image_of
 from calocc.dialects.dataflow.process import epilogue_region
 from calocc.dialects.dataflow.routing import ReshapeOp, UpsampleOp
 from calocc.dialects.dataflow.stream import StreamType, stream_of
@@ -43,8 +44,8 @@ def _elementwise(partition: Partition, op: ElementwiseOp) -> SSAValue:
 def _spread(partition: Partition, op: QnnOp, operand: SSAValue) -> SSAValue:
     """The operand repeated to the shape of the result: whole per row, or each element per column.
 
-    (C,) over (..., C) repeats the row of C elements; (..., 1) over (..., C) is a product with a row
-    of ones, which gives as many copies at once as whoever takes them wants.
+    (C,) over (..., C) repeats the row of C elements, down and across; (..., 1) over (..., C) is a
+    product with a row of ones, which gives as many copies at once as whoever takes them wants.
     """
     stream, wanted = partition.take(operand), shape_of(op.result)
     have = (1,) * (len(wanted) - len(shape_of(operand))) + shape_of(operand)
@@ -54,7 +55,9 @@ def _spread(partition: Partition, op: QnnOp, operand: SSAValue) -> SSAValue:
     times = prod(wanted) // prod(have)
     if prod(have[: spread[-1] + 1]) == 1:
         stream = partition.add(ReshapeOp(stream, (1, 1, prod(have)), op.layer_name))
-        stream = partition.add(UpsampleOp(stream, (times, 1), op.layer_name))
+        rows, width, channels = image_of(wanted)
+        factors = (rows, width) if channels == prod(have) else (times, 1)
+        stream = partition.add(UpsampleOp(stream, factors, op.layer_name))
     elif prod(have[spread[0] :]) == 1:
         stream = partition.add(ReshapeOp(stream, (prod(have), 1), op.layer_name))
         stream = partition.add(_copied(stream, times, op.layer_name))
@@ -64,6 +67,8 @@ def _spread(partition: Partition, op: QnnOp, operand: SSAValue) -> SSAValue:
             f"it spreads a computed tensor {shape_of(operand)} over {wanted}",
             "bring both operands to the same shape in the model",
         )
+    if stream_of(stream).shape == wanted:
+        return stream
     return partition.add(ReshapeOp(stream, wanted, op.layer_name))
 
 
