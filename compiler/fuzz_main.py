@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--seed", metavar="N", type=int, default=0, help="default %(default)s")
     add("--layers", metavar="K", type=_positive, default=6,
         help="most layers of a drawn model (default %(default)s)")  # fmt: skip
-    add("--csim", metavar="N", type=int, default=2,
+    add("--csim", metavar="N", type=int, default=6,
         help="models of every 40 whose C++ is run (default %(default)s)")  # fmt: skip
     add("--jobs", metavar="N", type=_positive, default=1, help="processes (default %(default)s)")
     add("--scheduler", metavar="ADDRESS", help="Dask scheduler to run on instead")

@@ -36,7 +36,7 @@ class Options:
     events: int = 16
     chunk: int = 40
     """Cases that one job runs."""
-    simulated: int = 2
+    simulated: int = 6
     """Cases of a chunk whose generated C++ is compiled and run; 0 for none."""
     classes: tuple[str, ...] = ()
 
