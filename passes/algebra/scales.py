@@ -97,10 +97,15 @@ def _join(op: ExactElementwiseOp, first: Line, last: Line, bounds: Bounds) -> No
     assert isinstance(before, ExactElementwiseOp)
     try:
         constants, new = last.after(first).build(tensor_of(op.result), op.layer_name)
-        new.interval(bounds[first.x], *(c.interval() for c in constants))
     except OverflowError:  # more bits than mantissas have
         return
-    if _cost(new) >= _cost(before) + _cost(op):
+    try:
+        new.interval(bounds[first.x], *(c.interval() for c in constants))
+        better = _cost(new) < _cost(before) + _cost(op)
+    except OverflowError:
+        better = False
+    if not better:
+        new.erase()  # else it stays a user of what it reads
         return
     for added in (*constants, new):
         Rewriter.insert_op(added, InsertPoint.before(op))
