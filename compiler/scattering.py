@@ -8,11 +8,11 @@ resource, and as few bits per beat as can be found cross boundaries. HiGHS branc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from calocc.compiler.highs import add_rows, highs, silent_solver
 
 Reals = NDArray[np.float64]
 Edge = tuple[int, int, int]
@@ -28,20 +28,24 @@ def scattered(
 ) -> tuple[int, ...] | None:
     """The die of each process, which take what is `used` (processes, resources) of `dies` (dies,
     resources), none of them fuller than `full`; None if no such division is found."""
-    optimize: Any = import_module("scipy.optimize")
     count, places = len(used), len(dies)
-    rows, bounds = _rows(used, edges, dies, full)
-    cost = np.append(np.zeros(count * places), [float(bits) for _, _, bits in edges])
-    found = optimize.milp(
-        cost,
-        integrality=np.append(np.ones(count * places), np.zeros(len(edges))),
-        bounds=optimize.Bounds(0, np.append(np.ones(count * places), np.full(len(edges), places))),
-        constraints=optimize.LinearConstraint(rows, *bounds),
-        options={"node_limit": NODES, "mip_rel_gap": GAP},
+    rows, (lower, upper) = _rows(used, edges, dies, full)
+    solver, choices = silent_solver(), np.arange(count * places, dtype=np.int32)
+    most = np.append(np.ones(len(choices)), np.full(len(edges), float(places)))
+    solver.addVars(len(most), np.zeros(len(most)), most)
+    solver.changeColsIntegrality(
+        len(choices), choices, np.array([highs().HighsVarType.kInteger] * len(choices))
     )
-    if found.x is None:
+    for k, (_, _, bits) in enumerate(edges):
+        solver.changeColCost(len(choices) + k, float(bits))
+    add_rows(solver, rows, lower, upper)
+    solver.setOptionValue("mip_max_nodes", NODES)
+    solver.setOptionValue("mip_rel_gap", GAP)
+    solver.run()
+    found = solver.getSolution()
+    if not found.value_valid:
         return None
-    chosen: Reals = np.asarray(found.x)[: count * places].reshape(count, places)
+    chosen = np.array(found.col_value)[: len(choices)].reshape(count, places)
     return tuple(int(die) for die in chosen.argmax(axis=1))
 
 

@@ -9,11 +9,12 @@ dual prices tell which of them to take.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from calocc.compiler.highs import add_rows, highs, silent_solver
 
 Reals = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -76,7 +77,8 @@ class Program:
         unit = np.maximum(np.abs(above).max(axis=1), SMALLEST)  # rows of like size
         self._units = np.concatenate([self._units, unit])
         if self._solver is not None:
-            _add_rows(self._solver, above / unit[:, None], -np.inf, limits.fixed / unit)
+            rows, upper = above / unit[:, None], limits.fixed / unit
+            add_rows(self._solver, rows, np.full(len(rows), -np.inf), upper)
 
     def allow(self, options: Flags) -> None:
         """Bar all other options."""
@@ -93,7 +95,7 @@ class Program:
             return Mixture(np.zeros(0), float((-fixed[scale > 0] / scale[scale > 0]).max()))
         solver = self._solver
         solver.run()
-        if solver.getModelStatus() != _highs().HighsModelStatus.kOptimal:
+        if solver.getModelStatus() != highs().HighsModelStatus.kOptimal:
             return None
         found = solver.getSolution()
         prices = -np.array(found.row_dual)[self._layer[-1] + 1 :] / self._units
@@ -111,35 +113,15 @@ def least(layer: NDArray[np.intp], limits: Limits) -> Mixture | None:
     return Program(layer, limits).least()
 
 
-def _highs() -> Any:
-    return import_module("highspy")  # a tenth of a second, for those who balance
-
-
 def _mixtures(layer: NDArray[np.intp]) -> Any:
     """A solver for one mixture of options in each layer, and the number `s` to be minimised."""
-    solver, count = _highs().Highs(), len(layer)
-    solver.setOptionValue("output_flag", False)
+    solver, count = silent_solver(), len(layer)
     solver.addVars(count + 1, np.append(np.zeros(count), -np.inf), np.full(count + 1, np.inf))
     solver.changeColCost(count, 1.0)
     one = np.zeros((layer[-1] + 1, count + 1))
     one[layer, np.arange(count)] = 1
-    _add_rows(solver, one, 1.0, np.ones(len(one)))
+    add_rows(solver, one, np.ones(len(one)), np.ones(len(one)))
     return solver
-
-
-def _add_rows(solver: Any, rows: Reals, lower: float, upper: Reals) -> None:
-    """Add `lower <= rows @ x <= upper`."""
-    place, column = np.nonzero(rows)
-    starts = np.searchsorted(place, np.arange(len(rows)))
-    solver.addRows(
-        len(rows),
-        np.full(len(rows), lower),
-        upper,
-        len(column),
-        starts.astype(np.int32),
-        column.astype(np.int32),
-        rows[place, column],
-    )
 
 
 def proved(layer: NDArray[np.intp], limits: Limits, prices: Reals) -> float:
