@@ -111,7 +111,8 @@ def attempt(
     """
     set_multiplier(main_function(module), place.device.multiplier)
     search = Search(module, wish.pins, place.limits)
-    slowest, function, fits = _smallest(search, place, longest_loop(main_function(module)))
+    longest = longest_loop(main_function(module))
+    slowest, function, fits = _smallest(search, place, longest)
     if not fits:
         return TooLarge(_lacking(function, place))
     if obstacle := find_obstacle(function):
@@ -120,6 +121,10 @@ def attempt(
     if give_up and (slow := _slow(need, _bounds(search, need.latency, need.interval), None)):
         return slow
     goal = _searched(search, slowest, wish, Relaxation.deepest(function))
+    if goal is slowest:  # its FIFOs may not have been sized
+        goal, function, fits = _smallest(search, place, longest, sure=True)
+        if not fits:
+            return TooLarge(_lacking(function, place))
     trial = search.measured(search.trial(goal), goal)
     bounds = _bounds(search, trial.latency, trial.interval)
     if slow := _slow(need, bounds, trial):
@@ -140,13 +145,15 @@ def _bounds(search: Search, latency: int | None, interval: int | None) -> Bounds
     return Bounds(least, relaxed.interval(available) if interval is not None else 0)
 
 
-def _smallest(search: Search, place: Place, cycles: int) -> tuple[Goal, FuncOp, bool]:
+def _smallest(
+    search: Search, place: Place, cycles: int, sure: bool = False
+) -> tuple[Goal, FuncOp, bool]:
     """The smallest design, and whether it fits: as slow as can be, or what takes least of the
     device while the processes beside matrix products are slow or fast, which need less memory
-    between them."""
+    between them. FIFOs are sized if that may decide, or to be `sure`."""
     slowest = uniform(search.module, cycles)
     function = search.trial(slowest)
-    if search.fits_with_fifos(function):
+    if (not sure and search.has_plenty(function)) or search.fits_with_fifos(function):
         return slowest, function, True
     device = amounts(place.resources)
     found: list[tuple[float, Goal, FuncOp]] = []

@@ -38,6 +38,8 @@ from calocc.runtime.cycles import simulate
 TRIALS = ((1.0, 1.3), (1.0, 1.3), (0.8, 1.3), (0.8, 1.5), (0.8, 1.3), (0.6, 1.3), (0.8, 1.15))
 """Cycles, times the least interval, that processes beside matrix products may take in each trial,
 and those that matrix products may take."""
+PLENTY = 0.25
+"""The part of the limits for processes that leaves enough for FIFOs, as far as one can tell."""
 RETRIES = 3
 """Searches for an interval, each with what FIFOs took in the one before."""
 
@@ -105,6 +107,12 @@ class Search:
         """Whether processes are within the limits of the device and of synthesis, beside FIFOs as
         they were sized last."""
         return self._is_within(function, self._fifos) and find_obstacle(function) is None
+
+    def has_plenty(self, function: FuncOp) -> bool:
+        """Whether FIFOs may take as much of each resource as processes do, and more: to size those
+        of the slowest design takes longer than anything else."""
+        used = amounts(total_resources(function))
+        return bool(np.all(used <= PLENTY * amounts(self.limits)))
 
     def fits_with_fifos(self, function: FuncOp) -> bool:
         """Whether a design that fits still does with its FIFOs."""
