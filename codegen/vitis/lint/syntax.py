@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import tree_sitter_cpp
@@ -38,7 +38,13 @@ def walk(node: Node) -> Iterator[Node]:
 
 def of_type(node: Node, *types: str) -> Iterator[Node]:
     """The nodes of these types."""
-    return (n for n in walk(node) if n.type in types)
+    return (n for kind, n in _with_types(node) if kind in types)
+
+
+@lru_cache(maxsize=2048)
+def _with_types(node: Node) -> tuple[tuple[str, Node], ...]:
+    """`walk` with the types of nodes: every rule looks at the same functions."""
+    return tuple((n.type, n) for n in walk(node))
 
 
 # ---- conditional compilation ---------------------------------------------------------------------
