@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from math import prod
 
 import numpy as np
@@ -169,6 +169,10 @@ class Interval:
 
     def compact(self) -> Interval:
         """The same interval with every leading axis of 1 along which no bound changes."""
+        return self._compact
+
+    @cached_property
+    def _compact(self) -> Interval:
         lo, hi = self.lo, self.hi
         for axis in range(lo.ndim - 1):
             first_lo, first_hi = lo.take([0], axis), hi.take([0], axis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -79,4 +80,10 @@ class ConstantOp(QnnOp):
 
     def interval(self, *args: Interval) -> Interval:
         """Each value alone."""
-        return Interval.constant(self.value.numpy(), self.out.frac)
+        return _constant(self.value, self.out.frac)
+
+
+@lru_cache(maxsize=256)
+def _constant(value: BlobAttr, frac: int) -> Interval:
+    """Weights are large, and every analysis asks for them."""
+    return Interval.constant(value.numpy(), frac)

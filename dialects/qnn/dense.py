@@ -26,7 +26,7 @@ from calocc.dialects.qnn.windows import exact_matmul, matmul
 
 def constant_weights(weights: Interval, shape: Shape) -> Mantissas:
     """The values of a constant operand; raise VerifyException if it is not constant."""
-    if not np.array_equal(weights.lo, weights.hi):
+    if weights.lo is not weights.hi and not np.array_equal(weights.lo, weights.hi):
         raise VerifyException("the weights of a layer must be constant")
     return np.broadcast_to(weights.lo, shape)
 
