@@ -69,17 +69,16 @@ class Division:
         allowed = Allowance(latency, latency, soft=False)
         return self._choice(self._parts(spent, device), allowed, most, met)
 
-    def fastest(self, most: float, spent: Amounts, met: Sequence[Chain] = ()) -> Choice:
-        """The shortest of all longest chains, those that were `met` among them, then the least sum
-        of chains, within what is available beside what is `spent`; with at most `most` cycles in a
-        layer."""
+    def fastest(self, most: float, spent: Amounts) -> Choice:
+        """The shortest of all longest chains, then the least sum of chains, within what is
+        available beside what is `spent`; with at most `most` cycles in a layer."""
         unit = np.maximum(self.market.available, 1)
         room = (self.market.available - spent) / unit
         rows = Rows(self.market.parts(unit), room, np.zeros(len(unit)))
         first = self.pixels.longest(self.market.quickest)
         self._known = self._known or [first]  # with no chain there is no end to what is best
         allowed = Allowance(0.0, first.cycles(self.market.quickest), soft=True)
-        return self._choice(rows, allowed, most, met)
+        return self._choice(rows, allowed, most)
 
     def _parts(self, spent: Amounts, device: Amounts) -> Rows:
         unit = np.maximum(device, 1)
