@@ -20,6 +20,7 @@ from calocc.passes.balancing.relaxation import Relaxation
 from calocc.passes.balancing.requirement import UNLIMITED, Requirement, Thrift
 from calocc.passes.balancing.search import Search, Trial
 from calocc.passes.check_dataflow import find_obstacle
+from calocc.passes.size_fifos import set_depths
 
 PACES = 6
 """Speeds of processes beside matrix products that are tried for the smallest design."""
@@ -167,6 +168,7 @@ def _smallest(
         part = float((amounts(total_resources(function)) / np.maximum(device, 1e-3)).max())
         found.append((part, goal, function))
     _, goal, function = min(found, key=lambda row: row[0])
+    set_depths(function)
     return goal, function, False
 
 

@@ -117,6 +117,8 @@ class Search:
     def fits_with_fifos(self, function: FuncOp) -> bool:
         """Whether a design that fits still does with its FIFOs."""
         processes = amounts(total_resources(function))
+        if np.any(processes > amounts(self.limits)):
+            return False  # sooner than FIFOs are sized
         set_depths(function)
         self._fifos = amounts(total_resources(function)) - processes
         return self._is_within(function, np.zeros(5))
