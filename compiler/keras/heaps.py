@@ -13,6 +13,7 @@ import struct
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 
 from calocc.compiler.keras.errors import DamagedFile
 
@@ -70,9 +71,20 @@ def _objects(content: Content, start: int) -> Iterator[int | None]:
         place += _HEADER + (length + 7) // 8 * 8 if index else length
 
 
+_LIMITED = RLock()
+
+
 @contextmanager
 def bounded_memory() -> Generator[None, None, None]:
-    """Let the process allocate at most 0.75 GB more meanwhile, where Linux offers to watch that."""
+    """Let the process allocate at most 0.75 GB more meanwhile, where Linux offers to watch that.
+
+    The limit is one for all threads: a second reader waits, else each could restore the other's.
+    """
+    with _LIMITED:
+        yield from _bounded_memory()
+
+
+def _bounded_memory() -> Generator[None, None, None]:
     try:
         resource = importlib.import_module("resource")
         pages = int(Path("/proc/self/statm").read_text().split()[5])

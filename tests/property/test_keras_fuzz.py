@@ -6,6 +6,8 @@ import re
 import resource
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,29 @@ def test_memory_is_bounded_meanwhile() -> None:
     assert resource.getrlimit(resource.RLIMIT_DATA) == limits
     with pytest.raises(KeyError), bounded_memory():
         raise KeyError
+    assert resource.getrlimit(resource.RLIMIT_DATA) == limits
+
+
+def test_the_limit_of_one_thread_does_not_outlast_that_of_another() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_DATA)
+    inside, left = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with bounded_memory():
+            inside.set()
+            left.wait(0.2)  # long enough for the other one to come in, if it could
+
+    def second() -> None:
+        inside.wait()
+        with bounded_memory():
+            left.set()
+            time.sleep(0.01)
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert resource.getrlimit(resource.RLIMIT_DATA) == limits
 
 
