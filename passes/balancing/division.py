@@ -15,8 +15,8 @@ import numpy as np
 
 from calocc.passes.balancing.choice import Amounts, Choice, Flags, Market, Picks
 from calocc.passes.balancing.pixels import Chain, Pixels
-from calocc.passes.balancing.program import Program
-from calocc.passes.balancing.rounding import Descent, Rows
+from calocc.passes.balancing.program import Limits, Program
+from calocc.passes.balancing.rounding import Descent
 
 PLANES = 40
 """Chains that join a linear program at most."""
@@ -52,7 +52,7 @@ class Division:
     def least_parts(self, spent: Amounts, device: Amounts) -> Callable[[float], float]:
         """What `smallest` cannot be below, for the most cycles of a layer."""
         layer, option = np.nonzero(self.market.within(np.inf))
-        program = Program(layer, self._parts(spent, device).limits(layer, option))
+        program = Program(layer, self._parts(spent, device).among(layer, option))
 
         def least(most: float) -> float:
             program.allow(self.market.within(most)[layer, option])
@@ -74,18 +74,18 @@ class Division:
         available beside what is `spent`; with at most `most` cycles in a layer."""
         unit = np.maximum(self.market.available, 1)
         room = (self.market.available - spent) / unit
-        rows = Rows(self.market.parts(unit), room, np.zeros(len(unit)))
+        rows = Limits(self.market.parts(unit), room, np.zeros(len(unit)))
         first = self.pixels.longest(self.market.quickest)
         self._known = self._known or [first]  # with no chain there is no end to what is best
         allowed = Allowance(0.0, first.cycles(self.market.quickest), soft=True)
         return self._choice(rows, allowed, most)
 
-    def _parts(self, spent: Amounts, device: Amounts) -> Rows:
+    def _parts(self, spent: Amounts, device: Amounts) -> Limits:
         unit = np.maximum(device, 1)
-        return Rows(self.market.parts(unit), -spent / unit, np.ones(len(unit)))
+        return Limits(self.market.parts(unit), -spent / unit, np.ones(len(unit)))
 
     def _choice(
-        self, rows: Rows, allowed: Allowance | None, most: float, met: Sequence[Chain] = ()
+        self, rows: Limits, allowed: Allowance | None, most: float, met: Sequence[Chain] = ()
     ) -> Choice:
         market, within = self.market, self.market.within(most)
         if not market.shares:
@@ -97,13 +97,13 @@ class Division:
         return Choice(tuple(shares), bound)
 
     def _mixed(
-        self, rows: Rows, within: Flags, allowed: Allowance | None, met: Sequence[Chain]
+        self, rows: Limits, within: Flags, allowed: Allowance | None, met: Sequence[Chain]
     ) -> tuple[Amounts | None, float]:
         """The best mixture of options (layers, options), if there is any, and its bound."""
         layer, option = np.nonzero(within)
-        program = Program(layer, rows.limits(layer, option))
+        program = Program(layer, rows.among(layer, option))
         if allowed and (chains := [*met, *self._known]):
-            program.add(self._waits(chains, allowed).limits(layer, option))
+            program.add(self._waits(chains, allowed).among(layer, option))
         parts, bound = None, np.inf
         for _ in range(PLANES):
             if (mixture := program.least()) is None:
@@ -113,12 +113,12 @@ class Division:
             features = np.einsum("lo,lof->lf", parts, self.market.features)
             if allowed is None or (chain := self._new(features, allowed, met)) is None:
                 break
-            program.add(self._waits([chain], allowed).limits(layer, option))
+            program.add(self._waits([chain], allowed).among(layer, option))
         return parts, bound
 
     def _rounded(
         self,
-        rows: Rows,
+        rows: Limits,
         within: Flags,
         allowed: Allowance | None,
         met: Sequence[Chain],
@@ -146,9 +146,9 @@ class Division:
         self._known.append(chain)
         return chain
 
-    def _waits(self, chains: Sequence[Chain], allowed: Allowance) -> Rows:
+    def _waits(self, chains: Sequence[Chain], allowed: Allowance) -> Limits:
         rests = np.array([c.constant for c in chains])
         waits = np.array([self.market.waits(c.coefficients) for c in chains])
         waits = waits.reshape(len(chains), *self.market.cycles.shape)
         soft = np.full(len(chains), float(allowed.soft))
-        return Rows(waits / allowed.unit, (allowed.cycles - rests) / allowed.unit, soft)
+        return Limits(waits / allowed.unit, (allowed.cycles - rests) / allowed.unit, soft)

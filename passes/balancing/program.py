@@ -28,7 +28,8 @@ SMALLEST = 1e-30
 class Limits:
     """Rows `amounts @ x <= fixed + scale * s`: what all options taken may add up to.
 
-    `amounts` are (rows, options); `s` is the number that a program makes as small as it can.
+    `amounts` are (rows, options), or (rows, layers, options); `s` is the number that a program
+    makes as small as it can.
     """
 
     amounts: Reals
@@ -41,6 +42,15 @@ class Limits:
             np.concatenate([self.fixed, other.fixed]),
             np.concatenate([self.scale, other.scale]),
         )
+
+    def among(self, *options: NDArray[np.intp] | Flags) -> Limits:
+        """The rows for some options: a mask, or their layers and their places there."""
+        return Limits(self.amounts[:, *options], self.fixed, self.scale)
+
+    def least(self) -> float:
+        """The least `s` where there are no layers."""
+        soft = self.scale > 0
+        return float((-self.fixed[soft] / self.scale[soft]).max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,21 +101,16 @@ class Program:
     def least(self) -> Mixture | None:
         """Minimise `s`; None if no mixture is within the limits."""
         if self._solver is None:
-            fixed, scale = self._limits.fixed, self._limits.scale
-            return Mixture(np.zeros(0), float((-fixed[scale > 0] / scale[scale > 0]).max()))
+            return Mixture(np.zeros(0), self._limits.least())
         solver = self._solver
         solver.run()
         if solver.getModelStatus() != highs().HighsModelStatus.kOptimal:
             return None
         found = solver.getSolution()
         prices = -np.array(found.row_dual)[self._layer[-1] + 1 :] / self._units
-        limits = self._among(self._allowed)
+        limits = self._limits.among(self._allowed)
         bound = proved(self._layer[self._allowed], limits, np.maximum(prices, 0))
         return Mixture(np.array(found.col_value)[:-1], bound)
-
-    def _among(self, options: Flags) -> Limits:
-        limits = self._limits
-        return Limits(limits.amounts[:, options], limits.fixed, limits.scale)
 
 
 def least(layer: NDArray[np.intp], limits: Limits) -> Mixture | None:

@@ -24,37 +24,12 @@ Change = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Sums over layers of `amounts` (rows, layers, options) that are to be `fixed` at most; where
-    `scale` is one they may be more, but by as little as possible."""
-
-    amounts: Reals
-    fixed: Reals
-    scale: Reals
-
-    def __add__(self, other: Rows) -> Rows:
-        return Rows(
-            np.concatenate([self.amounts, other.amounts]),
-            np.concatenate([self.fixed, other.fixed]),
-            np.concatenate([self.scale, other.scale]),
-        )
-
-    def least(self) -> float:
-        """How much has to be added to `fixed` where there are no layers."""
-        return float(np.max(-self.fixed[self.scale > 0], initial=-np.inf))
-
-    def limits(self, layer: Picks, option: Picks) -> Limits:
-        """The rows for some options, as those of a linear program."""
-        return Limits(self.amounts[:, layer, option], self.fixed, self.scale)
-
-
-@dataclass(frozen=True, eq=False)
 class Descent:
     """Improves a choice of options by changing those of a layer, or of two layers to others of
-    about the same `cycles` (layers, options), as long as that helps. Options of infinite cycles are
-    never taken."""
+    about the same `cycles` (layers, options), as long as that helps. Rows are (rows, layers,
+    options). Options of infinite cycles are never taken."""
 
-    rows: Rows
+    rows: Limits
     cycles: Reals
 
     def from_(self, picks: Picks) -> Picks:
