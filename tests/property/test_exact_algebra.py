@@ -93,7 +93,7 @@ def windows(draw: st.DrawFn, image: Shape) -> Window:
     dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
     pads = [draw(st.integers(0, 2)) for _ in range(4)]
     for axis in (0, 1):
-        lacking = (size[axis] - 1) * dilation[axis] + 1 - image[axis]
+        lacking = (size[axis] - 1) * dilation[axis] + 1 - image[axis] - pads[2 * axis + 1]
         pads[2 * axis] = max(pads[2 * axis], lacking)
     return Window(*size, strides, Padding(*pads), dilation)
 

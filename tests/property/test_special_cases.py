@@ -10,6 +10,7 @@ from fixed_networks import FixedNetwork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qnn_networks import run_passes
+from test_exact_algebra import windows
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Region, SSAValue
@@ -91,18 +92,6 @@ def test_drawn_layers_keep_every_bit() -> None:
 
 def kernel(net: FixedNetwork, window: Window, channels: int, results: int) -> SSAValue:
     return net.constant((window.height, window.width, channels, results), "fixed<4,2>")
-
-
-@st.composite
-def windows(draw: st.DrawFn, image: Shape) -> Window:
-    """A window with stride, dilation and padding that fits an image."""
-    size, strides = (draw(st.tuples(SIZES, SIZES)) for _ in range(2))
-    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
-    pads = [draw(st.integers(0, 2)) for _ in range(4)]
-    for axis in (0, 1):
-        lacking = (size[axis] - 1) * dilation[axis] + 1 - image[axis] - pads[2 * axis + 1]
-        pads[2 * axis] = max(pads[2 * axis], lacking)
-    return Window(*size, strides, Padding(*pads), dilation)
 
 
 @given(st.data(), SEEDS)
