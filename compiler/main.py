@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -31,6 +32,8 @@ from calocc.passes.balance import GOALS, LAYOUTS
 DESCRIPTION = """\
 Compile a QKeras network to a bit-exact streaming FPGA design: Vitis HLS kernels in an
 hls4ml-compatible project. Needs neither TensorFlow nor Vitis."""
+SELDOM = 1_000_000
+"""Objects between searches for garbage: most of what a compilation makes lives until it ends."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -215,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = parser.parse_args(arguments)
     if parsed.emit in STAGES and (parsed.json or parsed.output or parsed.timeline):
         parser.error(f"--emit {parsed.emit} prints IR alone: no --json, -o or --timeline with it")
+    gc.set_threshold(SELDOM)
     try:
         run(parsed)
         sys.stdout.flush()

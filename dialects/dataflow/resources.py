@@ -34,7 +34,7 @@ CONTROL_LUTS = 60
 and the handshakes of the streams)."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: a search makes some hundred thousands of them
 class Resources:
     """Numbers of DSP slices, 18 Kib block RAMs, UltraRAMs, LUTs and flip-flops."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -153,14 +154,19 @@ class Search:
 
     def _promising(self, high: int) -> int:
         """The fewest cycles for which resources can be divided beside what the slowest processes
-        leave over."""
+        leave over.
+
+        What is needed falls about as cycles rise, so each guess is the last one times the part
+        that it needed, or halfway where that leads out of what is still in question.
+        """
         low, part = 0, self.division.least_parts(self.spent, amounts(self.limits))
+        guess = high // 2
         while high - low > max(1, high // 256):
-            middle = (low + high) // 2
-            if part(middle) > 1:
-                low = middle
-            else:
-                high = middle
+            needed = part(guess)
+            low, high = (guess, high) if needed > 1 else (low, guess)
+            step = max(high // 256, 1)
+            guess = ceil(guess * min(needed, 2.0)) + (step if needed > 1 else -step)
+            guess = guess if low < guess < high else (low + high) // 2
         return high
 
     def _divided(self, most: float) -> Choice:

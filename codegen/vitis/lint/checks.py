@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import networkx as nx
 from tree_sitter import Node
 
 from calocc.codegen.vitis.lint import rules
+from calocc.codegen.vitis.lint.graphs import cycles
 from calocc.codegen.vitis.lint.syntax import (
     Declared,
     Function,
@@ -38,7 +38,7 @@ def checks(rule: str) -> Callable[[Check], Check]:
 def _per_function(
     check: Callable[[Program, Function], Iterator[tuple[Node, str]]], program: Program
 ) -> Iterator[Fault]:
-    for function in program.functions:
+    for function in (f for f in program.functions if f.file not in program.known):
         for node, what in check(program, function):
             yield function.file, node, what
 
@@ -135,7 +135,7 @@ def _callee(call: Node) -> tuple[str, str]:
 
 @checks("no-recursion")
 def _recursion(program: Program) -> Iterator[Fault]:
-    graph: nx.DiGraph[tuple[str, str]] = nx.DiGraph()
+    calls: list[tuple[tuple[str, str], tuple[str, str]]] = []
     known = {(f.owner, f.name): f for f in program.functions}
     for key, function in known.items():
         for call in function.calls:
@@ -144,9 +144,9 @@ def _recursion(program: Program) -> Iterator[Fault]:
             owner, name = _callee(call)
             for target in ((owner, name), (function.owner, name) if not owner else key):
                 if target in known and (target != key or name == function.name):
-                    graph.add_edge(key, target)
+                    calls.append((key, target))
                     break
-    for cycle in nx.simple_cycles(graph):
+    for cycle in cycles(calls):
         function = known[min(cycle)]
         names = " -> ".join(name for _, name in (*cycle, cycle[0]))
         yield function.file, function.node, f"it calls itself: {names}"
@@ -323,7 +323,7 @@ def _accesses(program: Program, region: Function, stream: str) -> list[Access]:
 @checks("single-producer-consumer")
 def _ends(program: Program) -> Iterator[Fault]:
     for region in _regions(program):
-        tasks: nx.DiGraph[Node] = nx.DiGraph()
+        waits: list[tuple[Node, Node]] = []
         ports = {p.name for p in region.parameters if is_stream(p)}
         streams = [d for d in (*region.parameters, *region.variables) if is_stream(d)]
         for stream in streams:
@@ -333,8 +333,8 @@ def _ends(program: Program) -> Iterator[Fault]:
             if (len(writers), len(readers)) not in wanted:
                 counts = f"{len(writers)} tasks write {stream.name!r}, {len(readers)} read it"
                 yield region.file, stream.node, counts
-            tasks.add_edges_from((w, r) for w in writers for r in readers)
-        for cycle in nx.simple_cycles(tasks):
+            waits += [(w, r) for w in writers for r in readers]
+        for cycle in cycles(waits):
             yield region.file, cycle[0], "it waits for what it makes itself"
 
 

@@ -77,11 +77,9 @@ def lint(project: Path, top: str) -> list[Finding]:
     found = _findings(project, design, CHECKS)
     for kind in KERNELS:
         if (project / f"kernel/{top}_{kind}.cpp").is_file():
-            sources = tuple(design.sources)[:1]
-            kernel = read_program(project / "kernel", f"{top}_{kind}", sources)
-            known = {path.relative_to(project).as_posix() for path in design.sources}
-            more = _findings(project, kernel, {**OF_KERNELS, **KERNEL_CHECKS})
-            found |= {finding for finding in more if finding.file not in known}
+            sources, known = tuple(design.sources)[:1], frozenset(design.sources)
+            kernel = read_program(project / "kernel", f"{top}_{kind}", sources, known)
+            found |= _findings(project, kernel, {**OF_KERNELS, **KERNEL_CHECKS})
     return sorted(found)
 
 
@@ -90,4 +88,5 @@ def _findings(project: Path, program: Program, checks: Mapping[str, Check]) -> s
         Finding(path.relative_to(project).as_posix(), node.start_point[0] + 1, rule, what)
         for rule, check in checks.items()
         for path, node, what in check(program)
+        if path not in program.known
     }

@@ -5,19 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import tree_sitter_cpp
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Language, Node, Parser, Query, QueryCursor
 
-_PARSER = Parser(Language(tree_sitter_cpp.language()))
+_LANGUAGE = Language(tree_sitter_cpp.language())
+_PARSER = Parser(_LANGUAGE)
+SOUGHT = (
+    *("assignment_expression", "call_expression", "declaration", "delete_expression"),
+    *("do_statement", "for_statement", "function_declarator", "identifier", "new_expression"),
+    *("number_literal", "optional_parameter_declaration", "parameter_declaration"),
+    *("parameter_pack_expansion", "pointer_expression", "preproc_call", "preproc_if"),
+    *("preproc_include", "qualified_identifier", "subscript_expression", "template_argument_list"),
+    *("template_type", "type_identifier", "update_expression", "variadic_parameter_declaration"),
+    "while_statement",
+)
+"""Types of nodes that rules look for below others."""
 DEFINED = frozenset(["__SYNTHESIS__", "__cplusplus", "__VITIS_HLS__"])
 """What Vitis HLS defines, of all that our sources ask for."""
 
 
+@lru_cache(maxsize=64)
 def parse(text: bytes) -> Node:
-    """The tree of a piece of C++."""
+    """The tree of a piece of C++: the headers of kernels are those of every program."""
     return _PARSER.parse(text).root_node
 
 
@@ -37,14 +49,23 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def of_type(node: Node, *types: str) -> Iterator[Node]:
-    """The nodes of these types."""
-    return (n for kind, n in _with_types(node) if kind in types)
+    """The nodes of these `SOUGHT` types, itself included, in the order of the text."""
+    known = _by_type(node)
+    found = (n for kind in types for n in known[kind])
+    return iter(sorted(found, key=lambda n: (n.start_byte, -n.end_byte)))
 
 
 @lru_cache(maxsize=2048)
-def _with_types(node: Node) -> tuple[tuple[str, Node], ...]:
-    """`walk` with the types of nodes: every rule looks at the same functions."""
-    return tuple((n.type, n) for n in walk(node))
+def _by_type(node: Node) -> Mapping[str, list[Node]]:
+    """The nodes of all types: every rule looks at the same functions."""
+    none: dict[str, list[Node]] = {kind: [] for kind in SOUGHT}
+    return none | QueryCursor(_sought()).captures(node)
+
+
+@cache
+def _sought() -> Query:
+    """One for all types: each query takes a hundredth of a second to compile."""
+    return Query(_LANGUAGE, " ".join(f"({kind}) @{kind}" for kind in SOUGHT))
 
 
 # ---- conditional compilation ---------------------------------------------------------------------
@@ -267,6 +288,8 @@ class Program:
     constants: dict[str, Node] = field(default_factory=dict[str, Node])
     """Global constants, and their values."""
     sources: dict[Path, Node] = field(default_factory=dict[Path, Node])
+    known: frozenset[Path] = frozenset()
+    """Files that were checked as those of another program."""
 
     def tops(self) -> Iterator[Function]:
         """The top function; a kernel in a header may have its name."""
@@ -278,10 +301,12 @@ class Program:
         return [f for f in self.functions if (f.name, f.owner) == (name, owner)]
 
 
-def read_program(folder: Path, top: str, others: tuple[Path, ...] = ()) -> Program:
+def read_program(
+    folder: Path, top: str, others: tuple[Path, ...] = (), known: frozenset[Path] = frozenset()
+) -> Program:
     """Parse `<top>.cpp`, other files of its program, and what they include, but for the types of
-    Vitis and tables of weights."""
-    program = Program(top)
+    Vitis and tables of weights. Those that are `known` have been checked."""
+    program = Program(top, known=known)
     open_ = [folder / f"{top}.cpp", *others]
     while open_:
         path = Path(os.path.normpath(open_.pop(0)))
