@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from functools import lru_cache
+
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.compiler.ports import main_function
+from calocc.dialects.fixed.format import Format
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.op import QnnOp, format_of, is_fixed, shape_of
+
+REMEMBERED = 1024
+"""Intervals that are kept, about those of a dozen of models."""
+_known: OrderedDict[Hashable, Interval] = OrderedDict()
 
 
 def intervals(function: FuncOp) -> dict[SSAValue, Interval]:
@@ -17,13 +26,32 @@ def intervals(function: FuncOp) -> dict[SSAValue, Interval]:
     bounds: dict[SSAValue, Interval] = {}
     for argument in function.args:
         if is_fixed(argument):
-            bounds[argument] = Interval.of_format(format_of(argument), shape_of(argument))
+            bounds[argument] = _any(format_of(argument), shape_of(argument))
     for op in function.body.block.ops:
         if isinstance(op, QnnOp) and is_fixed(op.result):
             operands = [bounds[o] for o in op.operands]
-            bounds[op.result] = op.interval(*operands).compact()
+            bounds[op.result] = _interval(op, operands)
             bounds |= op.inner_intervals(*operands)
     return bounds
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _any(format: Format, shape: tuple[int, ...]) -> Interval:
+    return Interval.of_format(format, shape)
+
+
+def _interval(op: QnnOp, operands: Sequence[Interval]) -> Interval:
+    """What an op makes of intervals. After each pass most ops are as they were before it, so what
+    follows from the same things as before is not computed again."""
+    if op.regions:
+        return op.interval(*operands).compact()
+    types = (value.type for value in (op.result, *op.operands))
+    key = type(op), *op.properties.items(), *types, *operands
+    if (known := _known.get(key)) is None:
+        known = _known[key] = op.interval(*operands).compact()
+        while len(_known) > REMEMBERED:
+            _known.popitem(last=False)
+    return known
 
 
 class FormatTooNarrow(VerifyException):
