@@ -126,7 +126,7 @@ def attempt(
         goal, function, fits = _smallest(search, place, longest, sure=True)
         if not fits:
             return TooLarge(_lacking(function, place))
-    trial = search.measured(search.trial(goal), goal)
+    trial = search.tried(goal)
     bounds = _bounds(search, trial.latency, trial.interval)
     if slow := _slow(need, bounds, trial):
         return slow
@@ -135,7 +135,7 @@ def attempt(
     device = amounts(place.resources)
     goal = Thrift(search, need, device).smallest(goal)
     part = Relaxation.of(search, need.latency).part(device, need)
-    return Fit(goal, search.measured(search.trial(goal), goal), replace(bounds, part=part))
+    return Fit(goal, search.tried(goal), replace(bounds, part=part))
 
 
 def _bounds(search: Search, latency: int | None, interval: int | None) -> Bounds:

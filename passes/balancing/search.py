@@ -68,6 +68,7 @@ class Search:
     """What FIFOs took when they were sized last."""
     _margin: Amounts = field(default_factory=lambda: np.zeros(5))
     """By how much designs were too large."""
+    _tried: dict[Goal, Trial] = field(default_factory=dict[Goal, Trial])
 
     @cached_property
     def market(self) -> Market:
@@ -190,7 +191,7 @@ class Search:
     def least_latency(self, start: Goal, most: float = np.inf, enough: int = 0) -> Goal:
         """The goal of least latency that is found, or the first with `enough`; no matrix product
         takes more than `most` cycles. `start` fits."""
-        best, least = start, self.measured(self.trial(start), start).latency
+        best, least = start, self.tried(start).latency
         self._margin = np.zeros(5)
         for pace, slowest in TRIALS if self.market.shares else ():
             if least <= enough:
@@ -199,13 +200,23 @@ class Search:
             shares = self.division.fastest(longest, self.spent).shares
             goal = Goal(shares, max(int(start.others * pace), 1))
             function = self.trial(goal)
-            found = self.measured(function, goal)
-            if self.fits(function) and found.latency < least and self.fits_with_fifos(function):
-                best, least = goal, found.latency
+            if not self.fits(function):
+                continue
+            latency = self.measured(function, goal).latency
+            if latency < least and self.fits_with_fifos(function):
+                best, least = goal, latency
         return best
+
+    def tried(self, goal: Goal) -> Trial:
+        """The trial of a goal."""
+        return self._tried.get(goal) or self.measured(self._folded(goal), goal)
 
     def measured(self, function: FuncOp, goal: Goal) -> Trial:
         """Simulate an event of the design that is folded for a goal."""
+        trial = self._tried[goal] = self._simulated(function, goal)
+        return trial
+
+    def _simulated(self, function: FuncOp, goal: Goal) -> Trial:
         network = network_of(function)
         timing = simulate(network)
         ops, leaders = processes_of(function), leaders_of(function, goal)
