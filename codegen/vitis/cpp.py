@@ -44,11 +44,20 @@ def literals(mantissas: NDArray[np.int64], frac: int) -> list[str]:
 
     Raises ValueError beyond 53 significant bits.
     """
-    distinct, index = np.unique(mantissas, return_inverse=True)
+    distinct, index = _distinct(mantissas)
     if np.any(np.abs(distinct) > 1 << 53):
         raise ValueError("a constant has more than 53 significant bits")
     texts = [_literal(v) for v in np.ldexp(distinct.astype(np.float64), -frac).tolist()]
     return [texts[k] for k in index.ravel().tolist()]
+
+
+def _distinct(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ascending values that include all that are given, and the places of those among them."""
+    least, most = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if most - least < values.size:  # weights have few bits: nothing to sort
+        return np.arange(least, most + 1, dtype=np.int64), values - least
+    distinct: NDArray[np.int64] = np.unique(values)
+    return distinct, np.searchsorted(distinct, values)
 
 
 def _literal(value: float) -> str:

@@ -51,16 +51,16 @@ class Options:
     def of(op: MatvecOp, pin: Pin) -> Options:
         """The foldings that a pin leaves, with both kinds of multipliers."""
         shares: list[Share] = []
-        costs: list[Amounts] = []
-        features: list[Amounts] = []
-        cost = op.costs()
+        folded: list[tuple[int, int, int]] = []
         for in_logic in (False, True):
             for cycles, folding in _spread(op.foldings(pin, in_logic)):
                 shares.append(Share(cycles, in_logic))
-                features.append(features_of(op, *folding))
-                costs.append(amounts(cost(*folding, in_logic)))
+                folded.append(folding)
+        price = op.costs()
+        costs = [price(*f, s.in_logic) for f, s in zip(folded, shares, strict=True)]
         cycles = np.array([s.cycles for s in shares], np.float64)
-        return Options(shares, cycles, np.array(features), np.array(costs))
+        features = features_of(op, *np.array(folded, np.int64).T)
+        return Options(shares, cycles, features, np.array([amounts(c) for c in costs]))
 
 
 def _spread(found: Foldings) -> Iterator[tuple[int, tuple[int, int, int]]]:

@@ -40,17 +40,20 @@ Amounts = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def features_of(op: MatvecOp, simd: int, pe: int, pixels: int = 1) -> Amounts:
-    """Of several vectors at once two may be in one group that others have between them."""
+def features_of(op: MatvecOp, simd: Ints, pe: Ints, pixels: Ints) -> Amounts:
+    """What foldings do to time (foldings, FEATURES). Of several vectors at once two may be in one
+    group that others have between them."""
     n, m = op.weights.shape
-    reads, folds = ceil_div(n, simd), ceil_div(m, pe)
-    pace, cycles = reads * folds, op.cycles(simd, pe, pixels)
-    ends = depths.matvec(simd) + 1, cycles
+    rows, row, _ = image_of(op.result.type.shape)
+    reads, folds = -(-n // simd), -(-m // pe)
+    pace, cycles = reads * folds, rows * -(-row // pixels) * reads * folds
+    depth = np.array([depths.matvec(lanes) + 1 for lanes in simd.tolist()])
     if op.inputs_first:
-        first = (reads - 1) * folds
-        return np.array([pace, pace, first, 0, folds - 1, *ends], np.float64)
-    rest = (folds - 1) * reads - pace * (pixels - 1) / pixels
-    return np.array([pace / pixels, reads, reads - 1, rest, rest, *ends], np.float64)
+        time = [pace, pace, (reads - 1) * folds, np.zeros(len(simd)), folds - 1]
+    else:
+        rest = (folds - 1) * reads - pace * (pixels - 1) / pixels
+        time = [pace / pixels, reads, reads - 1, rest, rest]
+    return np.stack([*time, depth, cycles], axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)

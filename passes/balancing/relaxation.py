@@ -7,7 +7,7 @@ found is a bound from below.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -25,7 +25,14 @@ from calocc.dialects.dataflow.routing import LanesOp
 from calocc.dialects.dataflow.stream import stream_of
 from calocc.passes.balancing.choice import Amounts, amounts
 from calocc.passes.balancing.folding import Pins, matvecs, pin_of
-from calocc.passes.balancing.pixels import DEPTH, FEATURES, Chain, Pixels, features_of, pixels_of
+from calocc.passes.balancing.pixels import (
+    CYCLES,
+    DEPTH,
+    FEATURES,
+    Chain,
+    Pixels,
+    features_of,
+)
 from calocc.passes.balancing.program import Limits, Mixture, Program
 from calocc.passes.balancing.requirement import UNLIMITED, Requirement
 from calocc.passes.balancing.search import Search
@@ -56,29 +63,37 @@ class Columns:
     @staticmethod
     def of(ops: Sequence[MatvecOp], pins: Pins, most: float) -> Columns:
         """The foldings up to `most` cycles that pins leave, in DSP slices and in logic."""
-        rows = [
-            (k, row) for k, op in enumerate(ops) for row in _options(op, pin_of(op, pins), most)
-        ]
-        layer = np.array([row[0] for row in rows], np.intp)
-        table = np.array([row[1] for row in rows]).reshape(len(rows), 2 + FEATURES + COSTS)
-        time, costs = table[:, 2 : 2 + FEATURES], table[:, 2 + FEATURES :]
-        return Columns(layer, table[:, 0], table[:, 1], time, costs)
+        tables = [_options(op, pin_of(op, pins), most) for op in ops]
+        layer = np.repeat(np.arange(len(ops)), [len(table) for table in tables])
+        table = np.concatenate([np.zeros((0, FEATURES + COSTS)), *tables])
+        time, costs = table[:, :FEATURES], table[:, FEATURES:]
+        trips = time[:, CYCLES]
+        return Columns(layer, trips, trips + time[:, DEPTH] - 1, time, costs)
 
 
-def _options(op: MatvecOp, pin: Pin, most: float) -> Iterator[Amounts]:
-    """Per number of cycles and kind of multiplier the least of everything: trips, trips with the
-    drained pipeline, features, costs."""
-    price, best = op.costs(), dict[tuple[int, bool], Amounts]()
+def _options(op: MatvecOp, pin: Pin, most: float) -> Amounts:
+    """Per number of cycles up to `most` and kind of multiplier the least of everything (options,
+    FEATURES + COSTS)."""
+    price, tables = op.costs(), list[Amounts]()
     for in_logic in (False, True):
-        for simd, pe, pixels in op.foldings(pin, in_logic).triples(slice(None)):
-            if (trips := op.cycles(simd, pe, pixels)) > most:
-                continue
-            time = features_of(op, simd, pe, pixels)
-            cost = amounts(price(simd, pe, pixels, in_logic))
-            row = np.concatenate([[trips, trips + time[DEPTH] - 1], time, cost])
-            key = trips, in_logic
-            best[key] = np.minimum(best[key], row) if key in best else row
-    yield from best.values()
+        found = op.foldings(pin, in_logic)
+        time = features_of(op, found.simd, found.pe, found.pixels)
+        fast = time[:, CYCLES] <= most
+        costs = [
+            amounts(price(*folding, in_logic))
+            for folding, keep in zip(found.triples(slice(None)), fast, strict=True)
+            if keep
+        ]
+        rows = np.concatenate([time[fast], np.reshape(costs, (-1, COSTS))], axis=1)
+        tables.append(_least_of_each(rows))
+    return np.concatenate(tables)
+
+
+def _least_of_each(rows: Amounts) -> Amounts:
+    """The least of each column among the rows with the same number of cycles."""
+    rows = rows[np.argsort(rows[:, CYCLES], kind="stable")]
+    starts = np.flatnonzero(np.diff(rows[:, CYCLES], prepend=-1.0))
+    return np.minimum.reduceat(rows, starts, axis=0) if len(rows) else rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +115,7 @@ class Relaxation:
     def of(search: Search, most: int | None = None) -> Relaxation:
         """The relaxation of the designs of a search that take `most` cycles for an event (none: any
         number)."""
-        fastest = search.fastest()
+        fastest = search.fastest
         processes = processes_of(fastest)
         others = [op for op in processes if not isinstance(op, MatvecOp | LanesOp)]
         spent = sum((amounts(op.least_resources()) for op in others), _least_fifos(fastest))
@@ -108,7 +123,7 @@ class Relaxation:
         idle = max((s.trips + s.depth for s in schedules), default=0)
         limit = UNLIMITED if most is None else most
         columns = Columns.of(matvecs(main_function(search.module)), search.pins, limit)
-        return Relaxation(limit, columns, pixels_of(fastest), spent, idle)
+        return Relaxation(limit, columns, search.division.pixels, spent, idle)
 
     @property
     def _possible(self) -> bool:

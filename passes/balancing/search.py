@@ -80,8 +80,9 @@ class Search:
     @cached_property
     def division(self) -> Division:
         """How what there is can be divided."""
-        return Division(self.market, pixels_of(self.fastest()))
+        return Division(self.market, pixels_of(self.fastest))
 
+    @cached_property
     def fastest(self) -> FuncOp:
         """The design in which everything is as fast as it can be."""
         return self._folded(Goal((Share(1),) * len(self.market.shares), 1))
