@@ -48,6 +48,7 @@ from calocc.compiler.observation import observed_ranges
 from calocc.compiler.pipeline import (
     DATAFLOW,
     PREPARE,
+    ROUNDS,
     SIMPLIFY,
     Runner,
     Watch,
@@ -340,6 +341,7 @@ class Compilation:
             clock=options.clock_mhz,
             layout=options.layout,
             packing=options.packing,
+            rounds=ROUNDS[options.opt_level],
         )
 
     def _compared_with(self, prepared: ModuleOp) -> ModuleOp:

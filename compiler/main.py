@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     for level in range(4):
         levels.add_argument(
             f"-O{level}", dest="opt_level", action="store_const", const=level, default=2,
-            help="optimisation level; results are the same at all (default -O2)",
+            help="optimisation level, the results of all are the same (default -O2)",
         )  # fmt: skip
     add("-o", dest="output", metavar="DIR", type=Path, help="default: ./<model stem>_calocc")
     add("--target", metavar="NAME", help=f"device (default {Options.target})")

@@ -49,6 +49,8 @@ DATAFLOW = {
     3: "partition-streams,fuse,{balance},size-fifos,check-dataflow",
 }
 """From layers to balanced processes; `{balance}` is the balance pass with its options."""
+ROUNDS = {0: 0, 1: 0, 2: 0, 3: 1}
+"""Of further search for a balance."""
 
 
 def is_balanced(level: int) -> bool:

@@ -174,6 +174,7 @@ class Balance(ModulePass):
 
     `layout` is `mixed` where beats may be as wide as processes need, or `single`: between layers
     they then carry one value each. Without `packing` a DSP slice multiplies one pair of values.
+    `rounds` of further search try more designs each.
     """
 
     name = "balance"
@@ -188,6 +189,7 @@ class Balance(ModulePass):
     clock: float = 250.0
     layout: str = "mixed"
     packing: bool = True
+    rounds: int = 0
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the module in place."""
@@ -201,7 +203,8 @@ class Balance(ModulePass):
         if self.interval is not None:
             refold(main_function(op), uniform(op, self.interval), pins)
             return
-        wish = Wish(self.optimize, Requirement(*map(self._cycles, self._required)), pins)
+        need = Requirement(*map(self._cycles, self._required))
+        wish = Wish(self.optimize, need, pins, self.rounds)
         fit = self._fit(op, wish)
         refold(main_function(op), fit.goal, pins)
         _note(op, fit.bounds)

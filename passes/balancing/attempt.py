@@ -53,6 +53,8 @@ class Wish:
     optimize: str = "latency"
     requirement: Requirement = field(default_factory=Requirement)
     pins: Pins = field(default_factory=dict[str, dict[str, int]])
+    rounds: int = 0
+    """Of search beyond what finds a good design in seconds."""
 
     @property
     def is_thrifty(self) -> bool:
@@ -111,7 +113,7 @@ def attempt(
     With `give_up` there is no search for a requirement that no folding meets.
     """
     set_multiplier(main_function(module), place.device.multiplier)
-    search = Search(module, wish.pins, place.limits)
+    search = Search(module, wish.pins, place.limits, wish.rounds)
     longest = longest_loop(main_function(module))
     slowest, function, fits = _smallest(search, place, longest)
     if not fits:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from math import ceil
 
 import numpy as np
@@ -39,6 +40,8 @@ from calocc.runtime.cycles import simulate
 TRIALS = ((1.0, 1.3), (1.0, 1.3), (0.8, 1.3), (0.8, 1.5), (0.8, 1.3), (0.6, 1.3), (0.8, 1.15))
 """Cycles, times the least interval, that processes beside matrix products may take in each trial,
 and those that matrix products may take."""
+MORE_TRIALS = tuple(product((1.0, 0.9, 0.8, 0.7, 0.6), (1.15, 1.3, 1.5, 1.8)))
+"""The same for trials in each round of further search."""
 PLENTY = 0.25
 """The part of the limits for processes that leaves enough for FIFOs, as far as one can tell."""
 RETRIES = 3
@@ -62,6 +65,8 @@ class Search:
     module: ModuleOp
     pins: Pins
     limits: Resources
+    rounds: int = 0
+    """Of further search."""
     _others: Amounts = field(default_factory=lambda: np.zeros(5))
     """What processes other than matvecs took in the last trial."""
     _fifos: Amounts = field(default_factory=lambda: np.zeros(5))
@@ -194,7 +199,8 @@ class Search:
         takes more than `most` cycles. `start` fits."""
         best, least = start, self.tried(start).latency
         self._margin = np.zeros(5)
-        for pace, slowest in TRIALS if self.market.shares else ():
+        trials = (*TRIALS, *self.rounds * MORE_TRIALS)
+        for pace, slowest in trials if self.market.shares else ():
             if least <= enough:
                 break
             longest = min(most, slowest * start.others)
