@@ -44,4 +44,7 @@ def main(directory: Path, data: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    try:
+        sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    except calocc.CaloccError as error:
+        sys.exit(str(error))
