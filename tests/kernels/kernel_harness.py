@@ -1,4 +1,4 @@
-"""Runs kernels of the C++ library on mantissas: many cases in one shared library per kernel."""
+"""Runs kernels of the C++ library on mantissas: many cases in one shared library."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WARNINGS = (
 ).split()
 
 _PRELUDE = """\
-#include "calocc_{kernel}.h"
+{kernels}
 
 // One beat more than the kernel may read, so that reading too much is noticed.
 template <class beat_T>
@@ -151,25 +151,24 @@ class Outcome:
 
 
 class KernelLibrary:
-    """The compiled cases of one kernel."""
+    """The compiled cases of any kernels; the headers, which take g++ long, are read once."""
 
     def __init__(self, cases: Sequence[Case], directory: Path, defines: Sequence[str] = ()) -> None:
-        (kernel,) = {case.kernel for case in cases}
-        source = directory / f"{kernel}.cpp"
-        output = directory / f"{kernel}.so"
-        parts = [_PRELUDE.format(kernel=kernel)]
+        source, output = directory / "cases.cpp", directory / "cases.so"
+        includes = [f'#include "calocc_{k}.h"' for k in sorted({case.kernel for case in cases})]
+        parts = [_PRELUDE.format(kernels="\n".join(includes))]
         parts += [_case_source(index, case) for index, case in enumerate(cases)]
         source.write_text("\n".join(parts))
         headers = [STREAMS.parent, ap_types_dir(), ap_types_dir().parent / "nnet_utils"]
         system = [flag for path in headers for flag in ("-isystem", str(path))]
         options = ["-std=c++11", "-O0", "-DCALOCC_COUNT", *defines, *_WARNINGS, *system]
         compile_shared([source], output, [_KERNELS], options)
-        self._cases = cases
+        self._numbers = {id(case): index for index, case in enumerate(cases)}
         self._library = ctypes.CDLL(str(output))
 
-    def run(self, index: int, event: Sequence[Ints]) -> Outcome:
-        """Execute case `index` on one event."""
-        case = self._cases[index]
+    def run(self, case: Case, event: Sequence[Ints]) -> Outcome:
+        """Execute one of the cases on one event."""
+        index = self._numbers[id(case)]
         rng = np.random.default_rng(index)
         inputs = [p.beats_of(x, rng) for p, x in zip(case.inputs, event, strict=True)]
         outputs = [np.zeros(port.beats * port.width, dtype=np.int64) for port in case.outputs]

@@ -36,6 +36,7 @@ PAIRS = [
     ("ufixed<4,4>", "ufixed<4,2>"),
     ("fixed<6,2>", "fixed<6,1>"),
 ]
+PORTS = [DSP48E1, DSP48E2]
 
 
 def of_formats(weight: Format, data: Format, ports: Multiplier) -> Packing:
@@ -54,7 +55,7 @@ def unpacked(weights: tuple[int, ...], x: np.ndarray, spacing: int) -> list[np.n
     return fields
 
 
-@pytest.mark.parametrize("ports", [DSP48E1, DSP48E2])
+@pytest.mark.parametrize("ports", PORTS)
 @pytest.mark.parametrize(("weight", "data"), PAIRS)
 def test_every_product_of_small_factors(weight: str, data: str, ports: Multiplier) -> None:
     w, d = Format.parse(weight), Format.parse(data)
@@ -119,14 +120,11 @@ def test_multipliers_are_counted_by_groups() -> None:
     assert products(8, 4, 7, Packing(3, 10)) == expected
 
 
-SOURCE = """\
-#include "calocc_packing.h"
-
-typedef ap_{weight} weight_t;
-typedef ap_{data} data_t;
-
+SOURCE = """
 // Returns how many of all products of factors in these formats are wrong.
-extern "C" long wrong() {{
+extern "C" long {name}() {{
+    typedef ap_{weight} weight_t;
+    typedef ap_{data} data_t;
     const unsigned N = {count}, values = 1u << weight_t::width;
     long count = 0;
     unsigned long combinations = 1;
@@ -153,20 +151,35 @@ extern "C" long wrong() {{
 """
 
 
-@pytest.mark.parametrize("ports", [DSP48E1, DSP48E2])
-@pytest.mark.parametrize(("weight", "data"), PAIRS)
-def test_the_kernel_computes_every_product(
-    weight: str, data: str, ports: Multiplier, tmp_path: Path
-) -> None:
-    """All combinations where there are up to 2^16 of them, else about as many, evenly spread."""
+def counter(weight: str, data: str, ports: Multiplier) -> str:
+    """A function for all combinations where there are up to 2^16, else as many, evenly spread."""
     w, d = Format.parse(weight), Format.parse(data)
     packed = of_formats(w, d, ports)
     step = 1 | (1 << max(w.width * packed.count + d.width - 16, 0)) >> 1
     facts = {"count": packed.count, "spacing": packed.spacing, "wide": ports.wide, "step": step}
-    text = SOURCE.format(weight=w, data=d, **facts)
-    source, library = tmp_path / "packing.cpp", tmp_path / "packing.so"
-    source.write_text(text)
+    return SOURCE.format(name=name_of(weight, data, ports), weight=w, data=d, **facts)
+
+
+def name_of(weight: str, data: str, ports: Multiplier) -> str:
+    return f"wrong_{PAIRS.index((weight, data))}_{ports.wide}"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """All pairs of formats on all multipliers."""
+    directory = tmp_path_factory.mktemp("packing")
+    source, output = directory / "packing.cpp", directory / "packing.so"
+    parts = [counter(*pair, ports) for pair in PAIRS for ports in PORTS]
+    source.write_text("".join(['#include "calocc_packing.h"\n', *parts]))
     options = ["-std=c++11", "-O2", "-Wno-unknown-pragmas", "-isystem", str(ap_types_dir())]
     nnet = str(ap_types_dir().parent / "nnet_utils")
-    compile_shared([source], library, [KERNELS], [*options, "-isystem", nnet])
-    assert ctypes.CDLL(str(library)).wrong() == 0
+    compile_shared([source], output, [KERNELS], [*options, "-isystem", nnet])
+    return ctypes.CDLL(str(output))
+
+
+@pytest.mark.parametrize("ports", PORTS)
+@pytest.mark.parametrize(("weight", "data"), PAIRS)
+def test_the_kernel_computes_every_product(
+    weight: str, data: str, ports: Multiplier, library: ctypes.CDLL
+) -> None:
+    assert library[name_of(weight, data, ports)]() == 0
