@@ -418,7 +418,13 @@ class Branches:
     def build(
         self, front: str | None = None, behind: Mapping[str, str | None] | None = None
     ) -> Any:
-        """The Keras model, with `front` behind every input and a quantizer behind each layer."""
+        """The Keras model, with `front` behind every input and a quantizer behind each layer.
+
+        AutoGraph would take seconds to rewrite each class, of which Keras only asks for shapes.
+        """
+        return tf.autograph.experimental.do_not_convert(self._build)(front, behind)
+
+    def _build(self, front: str | None, behind: Mapping[str, str | None] | None) -> Any:
         inputs = [keras.Input(shape, name=name) for name, shape in self.shapes.items()]
         tensors = {len(shape): x for shape, x in zip(self.shapes.values(), inputs, strict=True)}
         if front is not None:
