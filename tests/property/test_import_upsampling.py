@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from keras_layers import keras, qkeras, randomize, save
 from test_import_layers import check_against_keras
 
 import calocc
+from calocc.compiler.design import Design
 from calocc.compiler.keras.importer import import_model
 from calocc.compiler.keras.layers.registry import Overrides
 from calocc.compiler.settings import parse_settings
 from calocc.runtime.emulator import execute
+from calocc.runtime.fuzzing.simulations import Simulated, simulate_all
 
 FRONT, BEHIND = "quantized_bits(5,2,alpha=1)", "quantized_bits(6,2,alpha=1)"
 KERNEL = "quantized_bits(4,0,alpha=1)"
@@ -66,18 +69,49 @@ def built(shape: tuple[int, ...], layer: Any) -> Any:
     return model
 
 
+LEVELS, SIMULATED = range(4), (0, 2)
+
+
+@cache
+def model(name: str) -> Any:
+    shape, layer, _ = CASES[name]
+    return built(shape, layer())
+
+
+def events(name: str) -> Any:
+    shape, _, _ = CASES[name]
+    return (np.random.default_rng(7).integers(-40, 40, (10, *shape)) / 8).astype("f4")
+
+
+@cache
+def designs(name: str) -> list[Design]:
+    """The design at every level."""
+    return [calocc.compile(model(name), level, settings=CASES[name][2]) for level in LEVELS]
+
+
+@pytest.fixture(scope="module")
+def simulated() -> dict[str, list[Any]]:
+    """What the C++ of each case returns at some levels, compiled as one program."""
+    batch = [
+        Simulated(designs(name)[level].module, [events(name).astype(np.float64)])
+        for name in CASES
+        for level in SIMULATED
+    ]
+    results = iter(simulate_all(batch))
+    return {name: [next(results) for _ in SIMULATED] for name in CASES}
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_every_stage_gives_the_bits_of_the_reals(name: str, tmp_path: Path) -> None:
-    shape, layer, formats = CASES[name]
-    model = built(shape, layer())
-    x = (np.random.default_rng(7).integers(-40, 40, (10, *shape)) / 8).astype("f4")
-    check_against_keras(model, {"x": x})
-    path = save(model, tmp_path / "m.h5")
-    module = import_model(path, Overrides(parse_settings(formats).formats))
+def test_every_stage_gives_the_bits_of_the_reals(
+    name: str, tmp_path: Path, simulated: dict[str, list[Any]]
+) -> None:
+    x = events(name)
+    check_against_keras(model(name), {"x": x})
+    path = save(model(name), tmp_path / "m.h5")
+    module = import_model(path, Overrides(parse_settings(CASES[name][2]).formats))
     (real,) = execute(module, [x.astype(np.float64)])
     assert len(np.unique(real)) > 5
-    for level in range(4):
-        design = calocc.compile(path, level, settings=formats)
+    for design in designs(name):
         assert np.array_equal(design.predict(x), real)
-        if level in (0, 2):
-            assert np.array_equal(design.csim().predict(x), real)
+    for (result,) in simulated[name]:
+        assert np.array_equal(result, real)
