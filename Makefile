@@ -13,8 +13,10 @@ demo: $(VENV)/.calocc
 	$(BIN)/calocc examples/deepcalo/deepcalo_image.h5 -O2 -o $(OUT)
 	$(BIN)/python examples/agree.py $(OUT) examples/deepcalo/test_data.npz
 
+# Files in the order of `testpaths`: those that take long first, so that no worker ends long after
+# the others.
 test: lint xrt
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # The host library of a project is linked against XRT, of which the headers are enough. Without them
 # the test of that fails and says so.
