@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,7 +68,7 @@ def with_hdf5(
     size = path.stat().st_size if content is None else len(content)
     try:
         source = path if content is None else BytesIO(content)
-        with bounded_memory(), h5py.File(source, "r") as file:
+        with h5py.File(source, "r") as file:
             return read(Hdf5File(path, file, size))
     except _FAILURES as error:
         raise DamagedFile(path) from error
@@ -155,7 +156,8 @@ class Hdf5File:
         size = math.prod(attribute.shape) * int(attribute.dtype.itemsize)
         if size > self._size:
             raise TooLarge(self.path, f"attribute {name}", size, self._size)
-        return node.attrs[name]
+        with _bounded_if(_is_variable(attribute.get_type())):
+            return node.attrs[name]
 
     def open(self, group: Any, name: str) -> Any:
         """The member at a path of hard links; nothing else is followed."""
@@ -183,7 +185,9 @@ class Hdf5File:
         self._check_kind(data)
         self._check_storage(data)
         self._check_size(data)
-        return checked_weight(self.path, data.name, np.asarray(data[()]))
+        with _bounded_if(bool(_filters(data))):
+            values = np.asarray(data[()])
+        return checked_weight(self.path, data.name, values)
 
     def _check_kind(self, data: Any) -> None:
         if not isinstance(data, h5py.Dataset) or data.shape is None:
@@ -209,6 +213,9 @@ class Hdf5File:
         self._total += size
         if self._total > MOST_BYTES:
             raise TooLarge(self.path, "model_weights", self._total, MOST_BYTES)
+        chunk = math.prod(data.chunks or ()) * int(data.dtype.itemsize)
+        if chunk > MOST_BYTES:
+            raise TooLarge(self.path, data.name, chunk, MOST_BYTES)
 
 
 def check_type(path: Path, item: str, dtype: np.dtype[Any], rank: int) -> None:
@@ -228,6 +235,20 @@ def checked_weight(path: Path, item: str, array: Array) -> Array:
         raise NonFiniteWeight(path, item, wrong)
     array.flags.writeable = False
     return array
+
+
+def _bounded_if(unknown: bool) -> AbstractContextManager[None]:
+    """Bound the memory of the process for a read of which the file does not say what it takes.
+
+    All other sizes have been checked. In files that Keras writes only short texts are such: the
+    limit, which is one for all threads, stands for milliseconds and not while weights are read.
+    """
+    return bounded_memory() if unknown else nullcontext()
+
+
+def _is_variable(kind: Any) -> bool:
+    """Whether values of a type are as long as each of them declares."""
+    return isinstance(kind, h5py.h5t.TypeStringID) and bool(kind.is_variable_str())
 
 
 def _filters(data: Any) -> set[int]:

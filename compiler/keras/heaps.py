@@ -78,7 +78,8 @@ _LIMITED = RLock()
 def bounded_memory() -> Generator[None, None, None]:
     """Let the process allocate at most 0.75 GB more meanwhile, where Linux offers to watch that.
 
-    The limit is one for all threads: a second reader waits, else each could restore the other's.
+    The limit is one for all threads, and for processes that they start meanwhile: bound single
+    reads. A second reader waits, else each could restore the other's limit.
     """
     with _LIMITED:
         yield from _bounded_memory()

@@ -90,6 +90,13 @@ def external(group: Any) -> None:
     group.create_dataset("y/kernel:0", shape=(2,), dtype="f4", external=[("/etc/hosts", 0, 8)])
 
 
+def wide_chunk(group: Any) -> None:
+    """Two numbers in a chunk of 1 GB, of which little is stored."""
+    options: Any = {"chunks": (1 << 28,), "maxshape": (None,), "compression": "gzip"}
+    data = group.create_dataset("y/kernel:0", (2,), "f4", **options)
+    data.id.write_direct_chunk((0,), bytes(64))
+
+
 def link(target: object) -> Callable[[Any], None]:
     def fill(group: Any) -> None:
         group.create_group("y")["kernel:0"] = target
@@ -342,6 +349,7 @@ FILES: dict[str, Callable[[Path], Path | None]] = {
     "virtual-dataset": filled(virtual),
     "external-link": filled(link(h5py.ExternalLink("/etc/hosts", "/x"))),
     "soft-link": filled(link(h5py.SoftLink("/model_weights"))),
+    "wide-chunk": filled(wide_chunk),
     "plugin-filter": data(data=np.zeros(64), chunks=(8,), scaleoffset=2),
     "text-weight": data(data=["a"]),
     "complex-weight": data(data=[1j]),

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib
 import re
 import resource
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from calocc.compiler.keras import hdf5
 from calocc.compiler.keras.errors import DamagedFile
 from calocc.compiler.keras.heaps import bounded_memory, expect_readable
+from calocc.compiler.keras.reader import read_model
 
+h5py: Any = importlib.import_module("h5py")  # it carries no type information
+
+SAMPLES = Path(__file__).parents[1] / "data" / "keras"
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "fuzz_reader.py"
 SUPERBLOCK = b"\x89HDF\r\n\x1a\n" + bytes(5) + b"\x08\x08" + bytes(33)
 
@@ -84,6 +94,31 @@ def test_the_limit_of_one_thread_does_not_outlast_that_of_another() -> None:
     for thread in threads:
         thread.join()
     assert resource.getrlimit(resource.RLIMIT_DATA) == limits
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_only_reads_of_unknown_size_are_bounded(
+    compression: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts have any length, and compressed weights any number of bytes on the way."""
+    path, bounded = tmp_path / "m.h5", list[None]()
+    path.write_bytes(gzip.decompress((SAMPLES / "keras-2.13.h5.gz").read_bytes()))
+    with h5py.File(path, "a") as file:
+        weights = file["model_weights/conv/conv/kernel:0"]
+        values, name = weights[...], weights.name
+        del file[name]
+        file.create_dataset(name, data=values, compression=compression)
+        texts = 2 + sum(len(g.attrs["weight_names"]) > 0 for g in file["model_weights"].values())
+
+    @contextmanager
+    def counted() -> Generator[None]:
+        bounded.append(None)
+        with bounded_memory():
+            yield
+
+    monkeypatch.setattr(hdf5, "bounded_memory", counted)
+    read_model(path)
+    assert len(bounded) == texts + (compression is not None)
 
 
 @pytest.mark.parametrize(
