@@ -13,8 +13,7 @@ demo: $(VENV)/.calocc
 	$(BIN)/calocc examples/deepcalo/deepcalo_image.h5 -O2 -o $(OUT)
 	$(BIN)/python examples/agree.py $(OUT) examples/deepcalo/test_data.npz
 
-# Files in the order of `testpaths`: those that take long first, so that no worker ends long after
-# the others.
+# Files in the order of tests/conftest.py, and not those of many tests first.
 test: lint xrt
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 

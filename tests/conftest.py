@@ -28,6 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden texts anew")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the end what takes little time, so that no worker ends long after the others."""
+    items.sort(key=lambda item: bool({"errors", "filecheck"} & set(item.path.parts)))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Draw the same cases unless another profile is asked for by `--hypothesis-profile`."""
     if not config.getoption("--hypothesis-profile", default=None):
