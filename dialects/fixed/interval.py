@@ -44,9 +44,11 @@ class Interval:
     def __post_init__(self) -> None:
         if self.lo.shape != self.hi.shape:
             raise ValueError(f"bounds of shapes {self.lo.shape} and {self.hi.shape}")
-        if np.any(self.lo > self.hi):
+        if not self.lo.size:
+            return
+        if (self.lo > self.hi).any():
             raise ValueError("a lower bound lies above its upper bound")
-        if np.any(self.lo < -(1 << BOUND_BITS)) or np.any(self.hi >= 1 << BOUND_BITS):
+        if not _representable(int(self.lo.min()), int(self.hi.max())):
             raise _overflow(self.frac)
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from xdsl.dialects.builtin import BoolAttr, IntAttr
 from xdsl.dialects.utils import EnumAttribute
@@ -31,6 +32,7 @@ class FixedType(ParametrizedAttribute, TypeAttribute):
     integer: IntAttr
 
     @staticmethod
+    @lru_cache(maxsize=4096)
     def of(format: Format) -> FixedType:
         """The type whose values have this format."""
         return FixedType(

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -1041,8 +1042,13 @@ def parse(text: str, others: Mapping[str, Signature] | None = None) -> Quantizer
     defaults. `others` are quantizers by name that QKeras does not have. Raise
     `UnsupportedQuantizer` naming what is unknown.
     """
-    name, positional, keywords = _read_call(text.strip())
-    signature = (others or {}).get(name) or _lookup(name)
+    return _parsed(text.strip(), tuple((others or {}).items()))
+
+
+@lru_cache(maxsize=4096)  # passes ask for the closed forms behind the same few texts all the time
+def _parsed(text: str, others: tuple[tuple[str, Signature], ...]) -> Quantizer:
+    name, positional, keywords = _read_call(text)
+    signature = dict(others).get(name) or _lookup(name)
     parameters = signature[1].split()
     if len(positional) > len(parameters):
         extra = positional[len(parameters)]

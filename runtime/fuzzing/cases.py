@@ -18,13 +18,15 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.runtime.fuzzing.coverage import Coverage
 from calocc.runtime.fuzzing.draw import draw_model
 from calocc.runtime.fuzzing.models import Drawn
-from calocc.runtime.fuzzing.plans import draw_plan
+from calocc.runtime.fuzzing.plans import brief_plan, draw_plan
 from calocc.runtime.fuzzing.simulations import Simulated, simulate_all
 from calocc.runtime.fuzzing.source import Seeded
 from calocc.runtime.fuzzing.trial import Failure, Plan, Reals, Trial, described
 from calocc.runtime.gxx import CompilerFailed
 
 SIMULATED_EVENTS = 8
+BRIEF_LAYERS = 3
+"""Most layers of the model of a brief case."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,17 @@ class Options:
     seed: int = 0
     layers: int = 6
     events: int = 16
-    chunk: int = 40
+    chunk: int = 400
     """Cases that one job runs."""
-    simulated: int = 6
+    simulated: int = 8
     """Cases of a chunk whose generated C++ is compiled and run; 0 for none."""
+    thorough: int = 20
+    """One case in so many goes through all levels pass by pass; the others are brief. 0: none."""
     classes: tuple[str, ...] = ()
+
+    def is_thorough(self, number: int) -> bool:
+        """Whether the case of this number is."""
+        return self.thorough > 0 and number % self.thorough == 0
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,10 @@ class Tally:
     """What came of some cases; seconds are those of the processor."""
 
     cases: int = 0
+    thorough: int = 0
     refused: int = 0
+    through: int = 0
+    """Models executed and compared at every stage."""
     runs: int = 0
     emulated: int = 0
     simulated: int = 0
@@ -67,7 +78,7 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Another tally behind this one."""
-        for name in ("cases", "refused", "runs", "emulated", "simulated"):
+        for name in ("cases", "thorough", "refused", "through", "runs", "emulated", "simulated"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for stage, seconds in other.seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
@@ -82,9 +93,11 @@ class Tally:
 def case_of(options: Options, number: int) -> Case:
     """The case of this number."""
     source = Seeded("calocc-fuzz", options.seed, number)
-    drawn = draw_model(source, options.layers, options.classes or None)
+    thorough = options.is_thorough(number)
+    layers = options.layers if thorough else min(options.layers, BRIEF_LAYERS)
+    drawn = draw_model(source, layers, options.classes or None)
     simulate = number % options.chunk < options.simulated
-    plan = draw_plan(source, options.events, simulate)
+    plan = (draw_plan if thorough else brief_plan)(source, options.events, simulate)
     return Case(drawn if plan.data is None else Drawn(drawn.model), plan)
 
 
@@ -101,7 +114,7 @@ def run_trial(case: Case) -> Trial:
     """All stages of a case but the generated C++; failures of the importer count as well."""
     trial = Trial(ModuleOp([]), case.plan, case.given)
     try:
-        trial.module = import_case(case, stored=True)
+        trial.module = import_case(case, stored=not case.plan.brief)
     except CaloccError as error:
         trial.result.refusal = f"{type(error).__name__}: {error.what}"
         return trial
@@ -158,6 +171,8 @@ def run_chunk(options: Options, index: int) -> Tally:
         trial = run_trial(case)
         tally.took("stages", since)
         tally.cases += 1
+        tally.thorough += not case.plan.brief
+        tally.through += trial.result.through
         tally.runs += trial.result.runs
         tally.emulated += trial.result.emulated
         _count(tally, number, case, trial)

@@ -15,6 +15,8 @@ from calocc.runtime.fuzzing.data import Data
 from calocc.runtime.fuzzing.source import Source
 from calocc.runtime.fuzzing.trial import Plan
 
+FIFOS = "size-fifos,check-dataflow"
+"""What ends every pipeline."""
 LOWERED = "lower-to-fixed,dce"
 """The last passes that decide numerics."""
 PROCESS_PASSES = ("canonicalize", "cse", "dce", "fuse")
@@ -27,6 +29,8 @@ SEARCHED = 16
 """Once in so many plans `-O2` and `-O3` search for their folding; else they meet an interval."""
 CALIBRATED = 6
 """Once in so many plans formats come from data, and none is given by hand."""
+TO_FIFOS = 4
+"""Once in so many brief plans FIFOs get depths; bits do not depend on them."""
 
 
 def level_pipeline(level: int, balance: str = SLOW) -> str:
@@ -52,20 +56,20 @@ def numerics(source: Source) -> str:
     return f"{before}{placed(PREPARE, 0)},{to_fixed(budget, source.once_in(16))}"
 
 
-def any_order(source: Source) -> str:
+def any_order(source: Source, search: bool = True) -> str:
     """Passes on layers and then on processes, each any number of times."""
     known = (*_passes(SIMPLIFY[3], 3), "dce")
     layers = [source.one_of(known) for _ in range(source.integer(0, 5))]
     processes = [source.one_of(PROCESS_PASSES) for _ in range(source.integer(0, 3))]
-    folding = any_folding(source)
+    folding = any_folding(source, search)
     behind = [source.one_of(PROCESS_PASSES) for _ in range(source.integer(0, 2))]
     steps = [*layers, "partition-streams", *processes, folding, *behind]
-    return ",".join([*steps, "size-fifos", "check-dataflow"])
+    return ",".join([*steps, FIFOS])
 
 
-def any_folding(source: Source) -> str:
+def any_folding(source: Source, search: bool = True) -> str:
     """A folding at random, one that meets an interval, or one that is searched for."""
-    if source.once_in(SEARCHED):
+    if search and source.once_in(SEARCHED):
         return str(searched(source).spec())
     if source.integer(0, 3):
         return f"random-folding{{seed={source.seed()}}}"
@@ -96,8 +100,7 @@ def data(source: Source) -> Data:
 
 def draw_plan(source: Source, events: int = 16, simulate: bool = False) -> Plan:
     """A plan for a model that was drawn: all levels, and passes in any order."""
-    interval = f"balance{{interval={source.pick(1, source.integer(1, 99))}}}"
-    balance = str(searched(source).spec()) if source.once_in(SEARCHED) else interval
+    balance = str(searched(source).spec()) if source.once_in(SEARCHED) else _meeting(source)
     levels = [level_pipeline(level, balance) for level in DATAFLOW]
     pipelines = [*levels, any_order(source)]
     return Plan(
@@ -111,6 +114,33 @@ def draw_plan(source: Source, events: int = 16, simulate: bool = False) -> Plan:
         simulate=simulate,
         data=data(source) if source.once_in(CALIBRATED) else None,
     )
+
+
+def brief_plan(source: Source, events: int = 16, simulate: bool = False) -> Plan:
+    """A plan for a model of which many are drawn: one level or one order of passes, of which the
+    ends are compared; all else now and then."""
+    if source.flag():
+        pipeline = any_order(source, search=False)
+    else:
+        pipeline = level_pipeline(source.one_of(sorted(DATAFLOW)), _meeting(source))
+    if not simulate and not source.once_in(TO_FIFOS):
+        pipeline = pipeline.removesuffix(f",{FIFOS}")
+    return Plan(
+        numerics(source),
+        (pipeline,),
+        source.seed(),
+        events,
+        emulate=source.once_in(8),
+        text=source.once_in(64),
+        simulate=simulate,
+        data=data(source) if source.once_in(4 * CALIBRATED) else None,
+        brief=True,
+    )
+
+
+def _meeting(source: Source) -> str:
+    """A folding that meets an interval of some cycles."""
+    return f"balance{{interval={source.pick(1, source.integer(1, 99))}}}"
 
 
 def plan_for(source: Source, events: int, search: int) -> Plan:

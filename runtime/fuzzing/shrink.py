@@ -94,8 +94,9 @@ def _focused(case: Case, failure: Failure) -> Case:
     emulate = failure.check == "emulator" or failure.stage.endswith(",emulator")
     text = failure.check == "text" or failure.stage.endswith(",text")
     smaller = replace(
-        plan, pipelines=tuple(pipelines[-1:]), emulate=emulate, text=text, simulate=simulate
-    )
+        plan, pipelines=tuple(pipelines[-1:]), emulate=emulate, text=text, simulate=simulate,
+        brief=False,
+    )  # fmt: skip
     return Case(case.drawn, smaller, failure.events)
 
 

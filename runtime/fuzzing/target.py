@@ -32,6 +32,8 @@ def attack_model(
         case = Case(drawn, plan_for(Seeded("attack", seed, number), EVENTS, SEARCHED))
         trial, failures = run_round(module, case)
         tally.cases += EVENTS
+        tally.thorough += EVENTS
+        tally.through += trial.result.through
         tally.runs += trial.result.runs
         tally.emulated += trial.result.emulated
         tally.simulated += int(bool(trial.result.finished))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,8 @@ Ints = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
 CONTEXT = new_context()
+STAGES = ("qnn", "fixed", "dataflow")
+"""Layers on reals, layers on integers, processes."""
 FLOAT64_NOISE = 2.0**-40
 """What float64 itself rounds on the way through a small model, relative to its values."""
 
@@ -56,6 +59,7 @@ MOST_FLIPPED = {"hoist-quantize": 0.0, "fold-batch-norm": 0.75, "factor-scales":
 bit of a float64, which may round a number on a boundary the other way."""
 
 
+@lru_cache(maxsize=256)
 def passes_of(pipeline: str) -> tuple[ModulePass, ...]:
     """The passes of a pipeline; besides those of calocc there is `random-folding{seed=N}`.
 
@@ -63,6 +67,19 @@ def passes_of(pipeline: str) -> tuple[ModulePass, ...]:
     """
     known = {**universe().all_passes, RandomFolding.name: lambda: RandomFolding}
     return instantiate(known, pipeline)
+
+
+@lru_cache(maxsize=1024)
+def spec_of(step: ModulePass) -> str:
+    """A pass as it stands in a pipeline."""
+    return str(step.spec())
+
+
+def strides(steps: Sequence[ModulePass]) -> list[tuple[ModulePass, ...]]:
+    """Passes on layers in one stride, then those from `partition-streams` on."""
+    names = [step.name for step in steps]
+    at = names.index("partition-streams") if "partition-streams" in names else len(steps)
+    return [tuple(part) for part in (steps[:at], steps[at:]) if part]
 
 
 def run_passes(module: ModuleOp, pipeline: str) -> ModuleOp:
@@ -80,7 +97,8 @@ class Plan:
     `numerics` leads from reals to integers, each of `pipelines` from there on. `events` are drawn
     from `seed`, and `search` more are spent on inputs that are far from the model. `emulate` runs
     the compiled emulator, `text` parses modules back, `simulate` asks for the generated C++.
-    With `data` formats that the model lacks come from a calibration.
+    With `data` formats that the model lacks come from a calibration. A `brief` plan compares after
+    several passes at once, and one by one only where that fails.
     """
 
     numerics: str
@@ -92,6 +110,7 @@ class Plan:
     text: bool = False
     simulate: bool = False
     data: Data | None = None
+    brief: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,11 +149,18 @@ class Result:
     coverage: Coverage = field(default_factory=Coverage)
     runs: int = 0
     """Executions that were compared."""
+    stages: set[str] = field(default_factory=set[str])
+    """Those of `STAGES` at which the module was executed, and the results were compared."""
     emulated: int = 0
     finished: list[tuple[str, ModuleOp]] = field(default_factory=list[tuple[str, ModuleOp]])
     """Dataflow modules by pipeline."""
     inputs: list[Reals] = field(default_factory=list[Reals])
     expected: list[Ints] = field(default_factory=list[Ints])
+
+    @property
+    def through(self) -> bool:
+        """Whether every stage was executed and compared."""
+        return len(self.stages) == len(STAGES)
 
 
 def is_dataflow(module: ModuleOp) -> bool:
@@ -158,6 +184,13 @@ def _events_apart(a: Reals, b: Reals) -> NDArray[np.bool_]:
     noise = FLOAT64_NOISE * (1 + np.abs(a).max(initial=0))
     apart = (np.abs(a - b) > noise) | (np.isnan(a) != np.isnan(b))
     return apart.reshape(len(a), -1).any(axis=1)
+
+
+def _changed(before: ModuleOp, after: ModuleOp, reals: Sequence[Reals]) -> NDArray[np.bool_]:
+    """The events for which two modules on reals compute what is apart."""
+    with np.errstate(all="ignore"):
+        outputs = zip(execute(before, reals), execute(after, reals), strict=True)
+        return np.any([_events_apart(*pair) for pair in outputs], axis=0)
 
 
 def _outside(array: Ints, bounds: Interval, frac: int) -> tuple[int, int] | None:
@@ -207,7 +240,7 @@ class Trial:
         ]
         mantissas = [to_mantissas(p, x) for p, x in zip(ports, result.inputs, strict=True)]
         result.expected = self._base(lowered, mantissas)
-        self._preparation(mantissas)
+        self._preparation(reals if exact is None else None, mantissas)
         self._properties(lowered, mantissas)
         self._bound(reals, lowered, mantissas)
         for pipeline in plan.pipelines:
@@ -239,18 +272,22 @@ class Trial:
         lowered = self._applied(prepared, name + behind)
         return prepared if exact is None else self._applied(exact, before.rstrip(",")), lowered
 
-    def _preparation(self, mantissas: Sequence[Ints]) -> None:
-        """Passes on reals leave what the model computes, up to what float64 rounds on the way."""
+    def _preparation(self, prepared: ModuleOp | None, mantissas: Sequence[Ints]) -> None:
+        """Passes on reals leave what the model computes, up to what float64 rounds on the way.
+
+        `prepared` is the module after all of them, if that is known: where it computes the same,
+        they need not be looked at one by one.
+        """
         reals = [to_reals(p, m) for p, m in zip(self.ports, mantissas, strict=True)]
         module = self.module
+        if prepared is not None and not _changed(module, prepared, reals).any():
+            return
         for step in passes_of(self.plan.numerics.rpartition("lower-to-fixed")[0].rstrip(",")):
-            before, module = module, self._applied(module, str(step.spec()))
+            before, module = module, self._applied(module, spec_of(step))
             most = MOST_FLIPPED.get(step.name)
             if most is None:
                 continue
-            with np.errstate(all="ignore"):
-                outputs = zip(execute(before, reals), execute(module, reals), strict=True)
-                changed = np.any([_events_apart(*pair) for pair in outputs], axis=0)
+            changed = _changed(before, module, reals)
             if changed.mean() > most:
                 event = int(np.argmax(changed))
                 what = f"it changes what the model computes for {changed.sum()} of {len(changed)}"
@@ -258,14 +295,25 @@ class Trial:
 
     def _applied(self, module: ModuleOp, pipeline: str) -> ModuleOp:
         """A copy after some passes; what they refuse ends the trial."""
-        copy = module.clone()
+        steps = passes_of(pipeline) if pipeline else ()
         try:
-            return run_passes(copy, pipeline) if pipeline else copy
+            return self._run_steps(module, steps)
         except CaloccError as error:
             self.result.refusal = f"{type(error).__name__}: {error.what}"
         except Exception as error:
             self.fail("exception", pipeline, described(error))
         raise Stop
+
+    def _run_steps(self, module: ModuleOp, steps: Sequence[ModulePass]) -> ModuleOp:
+        """A copy after some passes; raise what they and the verifier raise."""
+        copy = module.clone()
+        for step in steps:
+            step.apply(CONTEXT, copy)
+            if not self.plan.brief:
+                verify(copy)
+        if self.plan.brief:
+            verify(copy)
+        return copy
 
     def _base(self, lowered: ModuleOp, mantissas: Sequence[Ints]) -> list[Ints]:
         """What the lowered module returns; every value within its format and its interval."""
@@ -283,6 +331,7 @@ class Trial:
                         self.fail("interval", "lower-to-fixed", what, mantissas, outside[0])
 
         self.result.runs += 1
+        self.result.stages.add("fixed")
         return execute(lowered, mantissas, observe)
 
     def _within_format(
@@ -316,6 +365,7 @@ class Trial:
         for port, worst, culprit in found:
             if port.bound is None or not np.isfinite(port.bound):
                 continue
+            self.result.stages.add("qnn")
             noise = FLOAT64_NOISE * (1 + port.bound + attack.largest) if port.bound else 0.0
             if not worst <= port.bound + noise:
                 what = f"output {port.name!r} is {worst:.9g} away, certified are {port.bound:.9g}"
@@ -339,26 +389,36 @@ class Trial:
     # ---- passes that keep bits -------------------------------------------------------------------
 
     def _pipeline(self, lowered: ModuleOp, pipeline: str, mantissas: Sequence[Ints]) -> None:
-        """Pass after pass, each compared."""
-        done: tuple[str, ...] = ()
-        module = lowered
-        for step in passes_of(pipeline):
-            spec = str(step.spec())
-            before, done = module, (*done, spec)
-            known = self._stages.get(done)
-            if known is None:
-                known = self._step(before, step, ",".join(done), mantissas)
-                if known is None:
-                    return
-                self._stages[done] = known
-            module = known
-        if is_dataflow(module):
-            self.result.finished.append((pipeline, module))
-            self._figures(module, pipeline)
-            if self.plan.emulate:
-                self._emulate(module, pipeline)
-            if self.plan.text:
-                self._reparse(module, pipeline)
+        """Pass after pass, or stride after stride, each compared."""
+        steps = passes_of(pipeline)
+        taken = strides(steps) if self.plan.brief else [(step,) for step in steps]
+        module = self._through(lowered, taken, (), mantissas)
+        if module is None or not is_dataflow(module):
+            return
+        self.result.finished.append((pipeline, module))
+        self._figures(module, pipeline)
+        if self.plan.emulate:
+            self._emulate(module, pipeline)
+        if self.plan.text:
+            self._reparse(module, pipeline)
+
+    def _through(
+        self,
+        module: ModuleOp | None,
+        taken: Sequence[tuple[ModulePass, ...]],
+        done: tuple[str, ...],
+        mantissas: Sequence[Ints],
+    ) -> ModuleOp | None:
+        """The module after all strides, if it is right; `done` had run before."""
+        for stride in taken:
+            before, done = module, (*done, *map(spec_of, stride))
+            module = self._stages.get(done)
+            if module is None and before is not None:
+                module = self._step(before, stride, done, mantissas)
+            if module is None:
+                return None
+            self._stages[done] = module
+        return module
 
     def _figures(self, module: ModuleOp, pipeline: str) -> None:
         """The time and the resources of a design whose FIFOs have depths."""
@@ -374,26 +434,57 @@ class Trial:
             self.fail("figures", pipeline, problem)
 
     def _step(
-        self, before: ModuleOp, step: ModulePass, stage: str, mantissas: Sequence[Ints]
+        self,
+        before: ModuleOp,
+        stride: tuple[ModulePass, ...],
+        done: tuple[str, ...],
+        mantissas: Sequence[Ints],
     ) -> ModuleOp | None:
-        """The module after a pass, if it is right."""
-        module = before.clone()
+        """The module after some passes, if it is right; of several, the one that is wrong is
+        looked for."""
+        failures = self.result.failures
+        known = len(failures)
+        after = self._compared(before, stride, ",".join(done), mantissas)
+        if after is not None or len(stride) == 1:
+            return after
+        noted = failures[known:]
+        del failures[known:]
+        one_by_one = [(step,) for step in stride]
+        after = self._through(before, one_by_one, done[: -len(stride)], mantissas)
+        if len(failures) == known:
+            failures += noted
+        return after if not noted else None
+
+    def _compared(
+        self,
+        before: ModuleOp,
+        steps: tuple[ModulePass, ...],
+        stage: str,
+        mantissas: Sequence[Ints],
+    ) -> ModuleOp | None:
+        """The module after some passes, if it is valid and computes the same."""
         try:
-            step.apply(CONTEXT, module)
-            verify(module)
+            module = self._run_steps(before, steps)
         except CaloccError as error:
-            self.result.coverage.count("refused by passes", f"{step.name}: {type(error).__name__}")
+            refused = f"{steps[-1].name}: {type(error).__name__}"
+            if len(steps) == 1:
+                self.result.coverage.count("refused by passes", refused)
             return None
         except Exception as error:
             self.fail("exception", stage, described(error))
             return None
         self.result.coverage.see(module)
-        self.result.coverage.count("passes", step.name)
+        for step in steps:
+            self.result.coverage.count("passes", step.name)
         failures = len(self.result.failures)
         found = self._executed(module, stage, mantissas)
         if found is not None and len(self.result.failures) == failures:
             self._compare(before, module, found, stage, mantissas)
-        return module if len(self.result.failures) == failures else None
+        if len(self.result.failures) > failures:
+            return None
+        if is_dataflow(module):
+            self.result.stages.add("dataflow")
+        return module
 
     def _executed(
         self, module: ModuleOp, stage: str, mantissas: Sequence[Ints]
