@@ -28,7 +28,7 @@ DESCRIPTION = """\
 Search for disagreement: between the stages of the compiler, between them and the generated C++,
 and with the certified bounds. What is found is made small and saved with a command that shows it
 again. The exit code is 1 if anything was found."""
-DEFAULT_EXAMPLES = 400
+DEFAULT_EXAMPLES = 2000
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -44,8 +44,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--seed", metavar="N", type=int, default=0, help="default %(default)s")
     add("--layers", metavar="K", type=_positive, default=6,
         help="most layers of a drawn model (default %(default)s)")  # fmt: skip
-    add("--csim", metavar="N", type=int, default=6,
-        help="models of every 40 whose C++ is run (default %(default)s)")  # fmt: skip
+    add("--csim", metavar="N", type=int, default=Options.simulated,
+        help=f"models of every {Options.chunk} whose C++ is run (default %(default)s)")  # fmt: skip
+    add("--thorough", metavar="N", type=int, default=Options.thorough,
+        help="one model in N goes through every level pass by pass, 0 for none; the others are "
+             "smaller, and take one of these ways (default %(default)s)")  # fmt: skip
     add("--jobs", metavar="N", type=_positive, default=1, help="processes (default %(default)s)")
     add("--scheduler", metavar="ADDRESS", help="Dask scheduler to run on instead")
     add("--state", metavar="FILE", type=Path, help="store how far the run is; go on from there")
@@ -96,7 +99,7 @@ def _shown(console: Console, what: str, total: int | None) -> Generator[Callable
 
 
 def _random(parsed: argparse.Namespace, console: Console) -> Tally:
-    options = Options(parsed.seed, parsed.layers, simulated=parsed.csim)
+    options = Options(parsed.seed, parsed.layers, simulated=parsed.csim, thorough=parsed.thorough)
     examples = _examples(parsed)
     if examples is not None and examples < options.chunk:
         options = replace(options, chunk=examples)
@@ -105,7 +108,7 @@ def _random(parsed: argparse.Namespace, console: Console) -> Tally:
         executor_of(parsed.jobs, parsed.scheduler) as executor,
         _shown(console, "drawing models", examples) as told,
     ):
-        ahead = 2 * parsed.jobs if parsed.scheduler is None else 64
+        ahead = parsed.jobs + 1 if parsed.scheduler is None else 64
         return campaign.run(executor, ahead, told)
 
 

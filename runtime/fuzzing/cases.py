@@ -15,6 +15,7 @@ from time import process_time
 from xdsl.dialects.builtin import ModuleOp
 
 from calocc.compiler.diagnostics import CaloccError
+from calocc.runtime.fuzzing.configurations import configured, pins
 from calocc.runtime.fuzzing.coverage import Coverage
 from calocc.runtime.fuzzing.draw import draw_model
 from calocc.runtime.fuzzing.models import Drawn
@@ -25,6 +26,8 @@ from calocc.runtime.fuzzing.trial import Failure, Plan, Reals, Trial, described
 from calocc.runtime.gxx import CompilerFailed
 
 SIMULATED_EVENTS = 8
+CONFIGURED = 8
+"""Once in so many models there is a configuration of hls4ml."""
 BRIEF_LAYERS = 3
 """Most layers of the model of a brief case."""
 
@@ -96,8 +99,11 @@ def case_of(options: Options, number: int) -> Case:
     thorough = options.is_thorough(number)
     layers = options.layers if thorough else min(options.layers, BRIEF_LAYERS)
     drawn = draw_model(source, layers, options.classes or None)
+    if source.once_in(CONFIGURED):
+        drawn = configured(source, drawn)
     simulate = number % options.chunk < options.simulated
-    plan = (draw_plan if thorough else brief_plan)(source, options.events, simulate)
+    draw = draw_plan if thorough else brief_plan
+    plan = draw(source, options.events, simulate, pins(drawn))
     return Case(drawn if plan.data is None else Drawn(drawn.model), plan)
 
 
@@ -166,6 +172,7 @@ def run_chunk(options: Options, index: int) -> Tally:
         since = process_time()
         case = case_of(options, number)
         tally.coverage.see_model(case.drawn.model)
+        tally.coverage.see_hls4ml(case.drawn.hls4ml)
         tally.took("draw", since)
         since = process_time()
         trial = run_trial(case)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Operation
 
+from calocc.compiler.hls4ml.configuration import STRATEGIES
 from calocc.compiler.keras.dialect import wrapped
 from calocc.compiler.keras.importer import known_layers
 from calocc.compiler.keras.model import KerasModel
@@ -27,6 +29,8 @@ from calocc.dialects.qnn.quantizers import QUANTIZERS
 from calocc.passes.balancing.folding import SINGLE_VALUES
 from calocc.runtime.fuzzing.explain import element_format
 
+SECTIONS = ("Model", "LayerType", "LayerName")
+"""Of a configuration of hls4ml."""
 WIDTHS = tuple(range(1, 63))
 """Bits that a format can have."""
 
@@ -62,6 +66,15 @@ class Coverage:
         self.count("graphs", "several inputs", len(model.inputs) > 1)
         self.count("graphs", "several outputs", len(model.outputs) > 1)
         self.count("graphs", "inner output", any(ref in readers for ref in model.outputs))
+
+    def see_hls4ml(self, entries: Mapping[str, Any] | None) -> None:
+        """What a configuration of hls4ml sets, and for what: all layers, a class or a layer."""
+        for part in SECTIONS:
+            given = (entries or {}).get(part, {})
+            for section in (given,) if part == "Model" else given.values():
+                for key, value in section.items():
+                    shown = value.lower() if key == "Strategy" else f"{key} of {part}"
+                    self.count("hls4ml settings", shown)
 
     def see(self, module: ModuleOp) -> None:
         """The ops, formats and modes of a module."""
@@ -143,6 +156,10 @@ def universe() -> Mapping[str, tuple[str, ...]]:
         "widths": tuple(map(str, WIDTHS)),
         "signs": ("signed", "unsigned"),
         "formats": ("given by the model", "found from data"),
+        "hls4ml settings": (
+            *(f"{key} of {part}" for key in ("Precision", "ReuseFactor") for part in SECTIONS),
+            *STRATEGIES,
+        ),
         "foldings": FOLDINGS,
         "passes": tuple(sorted(p for p in passes if p and "balance" not in p)),
         "graphs": ("shared layer", "branch", "several inputs", "several outputs", "inner output"),

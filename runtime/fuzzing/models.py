@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 
+from calocc.compiler.hls4ml.configuration import read_configuration
+from calocc.compiler.hls4ml.wishes import HlsWishes
 from calocc.compiler.inputs import declare_indices, declare_inputs, parse_format
-from calocc.compiler.keras.importer import import_model, module_of
+from calocc.compiler.keras.importer import module_of
 from calocc.compiler.keras.layers.registry import Overrides
 from calocc.compiler.keras.model import Call, KerasLayer, KerasModel, TensorRef
+from calocc.compiler.keras.reader import read_model
 from calocc.compiler.settings import parse_settings
 
 h5py: Any = importlib.import_module("h5py")  # it carries no type information
@@ -24,11 +27,13 @@ h5py: Any = importlib.import_module("h5py")  # it carries no type information
 
 @dataclass(frozen=True)
 class Drawn:
-    """A model and what a user has to say besides: formats of tensors (`--set`), of inputs."""
+    """A model and what a user has to say besides: formats of tensors (`--set`), of inputs, and the
+    entries of a configuration of hls4ml."""
 
     model: KerasModel
     settings: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    hls4ml: Mapping[str, Any] | None = None
 
     def module(self, path: Path | None = None) -> ModuleOp:
         """The model on reals with all formats, imported from memory or from a file of it.
@@ -36,11 +41,22 @@ class Drawn:
         Raises CaloccError for what the importer refuses.
         """
         overrides = Overrides(parse_settings(self.settings).formats)
-        module = module_of(self.model, overrides) if path is None else import_model(path, overrides)
+        model, wishes = self.model if path is None else read_model(path), self.wishes()
+        module = module_of(model, overrides, wishes)
         formats = {name: parse_format(name, text) for name, text in self.inputs.items()}
         declare_inputs(module, formats)
+        if wishes is not None:
+            wishes.declare_inputs(module, tuple(formats))
         declare_indices(module)
         return module
+
+    def wishes(self) -> HlsWishes | None:
+        """What the configuration of hls4ml says of the model; raise BadHlsConfig."""
+        if self.hls4ml is None:
+            return None
+        wishes = HlsWishes(read_configuration(self.hls4ml), self.model)
+        wishes.require_layers()
+        return wishes
 
     def write(self, path: Path) -> Path:
         """The model as a `.h5` file as Keras 2 lays it out."""
@@ -139,11 +155,20 @@ def pruned(drawn: Drawn, outputs: tuple[TensorRef, ...]) -> Drawn:
 
 
 def with_model(drawn: Drawn, model: KerasModel) -> Drawn:
-    """Another model, with the settings for the layers and the inputs that it still has."""
+    """Another model, with what is said of the layers and the inputs that it still has."""
     names = {layer.name for layer in model.layers}
     settings = tuple(s for s in drawn.settings if s.partition("=")[0].rpartition(".")[0] in names)
     ports = {ref.layer for ref in model.inputs}
-    return Drawn(model, settings, {n: f for n, f in drawn.inputs.items() if n in ports})
+    inputs = {name: text for name, text in drawn.inputs.items() if name in ports}
+    return Drawn(model, settings, inputs, _for_layers(drawn.hls4ml, names))
+
+
+def _for_layers(hls4ml: Mapping[str, Any] | None, names: set[str]) -> Mapping[str, Any] | None:
+    """A configuration without the layers that there are no more."""
+    if hls4ml is None or "LayerName" not in hls4ml:
+        return hls4ml
+    kept = {name: entries for name, entries in hls4ml["LayerName"].items() if name in names}
+    return {**hls4ml, "LayerName": kept}
 
 
 def assembled(

@@ -23,6 +23,8 @@ PROCESS_PASSES = ("canonicalize", "cse", "dce", "fuse")
 """Passes on processes that do; foldings come besides."""
 ROUNDINGS = ("trn", "trn_zero", "rnd", "rnd_zero", "rnd_min_inf", "rnd_inf", "rnd_conv")
 OVERFLOWS = ("wrap", "sat", "sat_sym", "sat_zero")
+Pins = tuple[str, ...]
+"""Foldings of layers that `balance` keeps."""
 SLOW = "balance"
 """The search for a folding, which takes longer than all else."""
 SEARCHED = 16
@@ -56,35 +58,36 @@ def numerics(source: Source) -> str:
     return f"{before}{placed(PREPARE, 0)},{to_fixed(budget, source.once_in(16))}"
 
 
-def any_order(source: Source, search: bool = True) -> str:
+def any_order(source: Source, search: bool = True, pins: Pins = ()) -> str:
     """Passes on layers and then on processes, each any number of times."""
     known = (*_passes(SIMPLIFY[3], 3), "dce")
     layers = [source.one_of(known) for _ in range(source.integer(0, 5))]
     processes = [source.one_of(PROCESS_PASSES) for _ in range(source.integer(0, 3))]
-    folding = any_folding(source, search)
+    folding = any_folding(source, search, pins)
     behind = [source.one_of(PROCESS_PASSES) for _ in range(source.integer(0, 2))]
     steps = [*layers, "partition-streams", *processes, folding, *behind]
     return ",".join([*steps, FIFOS])
 
 
-def any_folding(source: Source, search: bool = True) -> str:
+def any_folding(source: Source, search: bool = True, pins: Pins = ()) -> str:
     """A folding at random, one that meets an interval, or one that is searched for."""
     if search and source.once_in(SEARCHED):
-        return str(searched(source).spec())
+        return str(searched(source, pins).spec())
     if source.integer(0, 3):
         return f"random-folding{{seed={source.seed()}}}"
     interval = source.pick(1, source.integer(1, 500))
     layout, packing = source.pick(*LAYOUTS), source.flag()
-    return str(Balance(interval=interval, layout=layout, packing=packing).spec())
+    return str(Balance(interval=interval, pins=pins, layout=layout, packing=packing).spec())
 
 
-def searched(source: Source) -> Balance:
+def searched(source: Source, pins: Pins = ()) -> Balance:
     """The search with what a user may ask of it: a device, a part of it, a goal or a limit."""
     micros = 2.0 ** source.integer(-4, 4)
     return Balance(
         target=source.pick(Balance.target, *device_names()),
         budget=source.pick(0.8, 0.1, 0.01, 0.001),
         optimize=source.pick(*GOALS),
+        pins=pins,
         latency_us=micros if source.once_in(4) else None,
         interval_us=micros if source.once_in(4) else None,
         layout=source.pick(*LAYOUTS),
@@ -98,11 +101,12 @@ def data(source: Source) -> Data:
     return Data(source.seed(), source.integer(2, 8), source.integer(2, 8), criterion)
 
 
-def draw_plan(source: Source, events: int = 16, simulate: bool = False) -> Plan:
+def draw_plan(source: Source, events: int = 16, simulate: bool = False, pins: Pins = ()) -> Plan:
     """A plan for a model that was drawn: all levels, and passes in any order."""
-    balance = str(searched(source).spec()) if source.once_in(SEARCHED) else _meeting(source)
+    is_searched = source.once_in(SEARCHED)
+    balance = str(searched(source, pins).spec()) if is_searched else _meeting(source, pins)
     levels = [level_pipeline(level, balance) for level in DATAFLOW]
-    pipelines = [*levels, any_order(source)]
+    pipelines = [*levels, any_order(source, pins=pins)]
     return Plan(
         numerics(source),
         tuple(dict.fromkeys(pipelines)),
@@ -116,13 +120,13 @@ def draw_plan(source: Source, events: int = 16, simulate: bool = False) -> Plan:
     )
 
 
-def brief_plan(source: Source, events: int = 16, simulate: bool = False) -> Plan:
+def brief_plan(source: Source, events: int = 16, simulate: bool = False, pins: Pins = ()) -> Plan:
     """A plan for a model of which many are drawn: one level or one order of passes, of which the
     ends are compared; all else now and then."""
     if source.flag():
-        pipeline = any_order(source, search=False)
+        pipeline = any_order(source, False, pins)
     else:
-        pipeline = level_pipeline(source.one_of(sorted(DATAFLOW)), _meeting(source))
+        pipeline = level_pipeline(source.one_of(sorted(DATAFLOW)), _meeting(source, pins))
     if not simulate and not source.once_in(TO_FIFOS):
         pipeline = pipeline.removesuffix(f",{FIFOS}")
     return Plan(
@@ -138,15 +142,16 @@ def brief_plan(source: Source, events: int = 16, simulate: bool = False) -> Plan
     )
 
 
-def _meeting(source: Source) -> str:
-    """A folding that meets an interval of some cycles."""
-    return f"balance{{interval={source.pick(1, source.integer(1, 99))}}}"
+def _meeting(source: Source, pins: Pins) -> str:
+    """A folding that meets an interval of some cycles, but for the layers that are pinned."""
+    return str(Balance(interval=source.pick(1, source.integer(1, 99)), pins=pins).spec())
 
 
-def plan_for(source: Source, events: int, search: int) -> Plan:
+def plan_for(source: Source, events: int, search: int, pins: Pins = ()) -> Plan:
     """A plan for a model that was given: some of the levels, and passes in any order."""
-    levels = [level_pipeline(level) for level in source.subset(sorted(DATAFLOW), least=1)]
-    orders = [f"{any_order(source)}"]
+    balance = str(Balance(pins=pins).spec())
+    levels = [level_pipeline(level, balance) for level in source.subset(sorted(DATAFLOW), least=1)]
+    orders = [any_order(source, pins=pins)]
     return Plan(
         f"{placed(PREPARE, 0)},{to_fixed()}",
         tuple(dict.fromkeys([*levels, *orders])),

@@ -90,6 +90,7 @@ def _save_facts(path: Path, case: Case, failure: Failure) -> None:
         "plan": asdict(case.plan),
         "settings": list(case.drawn.settings),
         "inputs": dict(case.drawn.inputs),
+        "hls4ml": case.drawn.hls4ml,
     }
     found = {"found": str(failure), "commands": commands(Path(path.name), case, failure)}
     path.write_text(json.dumps({**facts, **found}, indent=2) + "\n")
@@ -102,9 +103,8 @@ def load(path: Path) -> Case:
     """
     facts = facts_of(path)
     plan = _plan(path, facts)
-    drawn = Drawn(
-        read_model(path.with_suffix(".h5")), tuple(facts["settings"]), dict(facts["inputs"])
-    )
+    model, settings = read_model(path.with_suffix(".h5")), tuple(facts["settings"])
+    drawn = Drawn(model, settings, dict(facts["inputs"]), facts.get("hls4ml"))
     names = [ref.layer for ref in drawn.model.inputs]
     return Case(drawn, plan, _events(path, names))
 

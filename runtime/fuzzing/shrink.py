@@ -139,6 +139,18 @@ def smaller_models(drawn: Drawn) -> Iterator[Drawn]:
     yield from _later_starts(drawn)
     yield from _without_layers(drawn)
     yield from _narrower(drawn)
+    yield from _less_configured(drawn)
+
+
+def _less_configured(drawn: Drawn) -> Iterator[Drawn]:
+    """Without the configuration of hls4ml, or without one of its entries."""
+    if drawn.hls4ml is None:
+        return
+    yield replace(drawn, hls4ml=None)
+    for part, entries in drawn.hls4ml.items():
+        for key in entries:
+            fewer = {k: v for k, v in entries.items() if k != key}
+            yield replace(drawn, hls4ml={**drawn.hls4ml, part: fewer})
 
 
 def _fewer_outputs(drawn: Drawn) -> Iterator[Drawn]:
@@ -169,7 +181,7 @@ def _later_starts(drawn: Drawn) -> Iterator[Drawn]:
         start = KerasLayer(name, "InputLayer", config, (), {})
         moved = _replaced(drawn, ref, TensorRef(name, 0, 0), start)
         if moved is not None:
-            yield Drawn(moved.model, moved.settings, {**moved.inputs, name: "fixed<4,2>"})
+            yield replace(moved, inputs={**moved.inputs, name: "fixed<4,2>"})
 
 
 def _without_layers(drawn: Drawn) -> Iterator[Drawn]:

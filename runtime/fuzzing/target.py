@@ -8,6 +8,7 @@ from time import monotonic
 from xdsl.dialects.builtin import ModuleOp
 
 from calocc.runtime.fuzzing.cases import Case, Tally, simulate_trials
+from calocc.runtime.fuzzing.configurations import pins
 from calocc.runtime.fuzzing.models import Drawn
 from calocc.runtime.fuzzing.plans import plan_for
 from calocc.runtime.fuzzing.source import Seeded
@@ -27,9 +28,9 @@ def attack_model(
     """Rounds of `EVENTS` events until there are `examples` or the time is up."""
     tally = Tally()
     tally.coverage.see_model(drawn.model)
-    module = drawn.module()
+    module, kept = drawn.module(), pins(drawn)
     for number in _rounds(examples, seconds):
-        case = Case(drawn, plan_for(Seeded("attack", seed, number), EVENTS, SEARCHED))
+        case = Case(drawn, plan_for(Seeded("attack", seed, number), EVENTS, SEARCHED, kept))
         trial, failures = run_round(module, case)
         tally.cases += EVENTS
         tally.thorough += EVENTS

@@ -1,0 +1,81 @@
+"""Draws configurations of hls4ml, as `--hls4ml-config` takes them: types, reuse, strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.hls4ml.reuse import pins_for
+from calocc.compiler.keras.model import KerasModel
+from calocc.runtime.fuzzing.models import Drawn
+from calocc.runtime.fuzzing.source import Source
+
+Entries = dict[str, Any]
+
+ROUNDINGS = ("TRN", "RND", "RND_CONV", "TRN_ZERO", "RND_ZERO", "RND_MIN_INF", "RND_INF")
+OVERFLOWS = ("SAT", "WRAP", "SAT_SYM", "SAT_ZERO")
+STRATEGIES = ("Latency", "Resource", "Resource_Unrolled", "Unrolled", "Distributed_Arithmetic")
+VARIABLES = ("default", "result", "weight", "bias", "accum", "table")
+LARGEST_REUSE = 9
+_TRIES = 4
+
+
+def configured(source: Source, drawn: Drawn) -> Drawn:
+    """The model with a configuration that it can have; without one if none is found.
+
+    It adds to the formats that a user gives by hand, or stands in their place.
+    """
+    for _ in range(_TRIES):
+        candidate = replace(drawn, hls4ml=_entries(source, drawn.model))
+        if source.flag():
+            candidate = replace(candidate, settings=(), inputs={})
+        try:
+            candidate.module()
+        except CaloccError:  # types that contradict the model, or hold too little
+            continue
+        return candidate
+    return drawn
+
+
+def pins(drawn: Drawn) -> tuple[str, ...]:
+    """The reuse factors of a model's configuration, as foldings that `balance` keeps."""
+    wishes = drawn.wishes()
+    return () if wishes is None else pins_for(drawn.module(), wishes.reuse)
+
+
+def _entries(source: Source, model: KerasModel) -> Entries:
+    """Settings for all layers, for some classes and for some layers by name."""
+    names = [layer.name for layer in model.layers]
+    classes = sorted({layer.class_name for layer in model.layers})
+    return {
+        "Model": {**_section(source), "Precision": _type(source)},
+        "LayerType": _sections(source, classes),
+        "LayerName": _sections(source, names),
+    }
+
+
+def _sections(source: Source, names: Sequence[str]) -> Entries:
+    return {name: _section(source) for name in names if source.once_in(3)}
+
+
+def _section(source: Source) -> Entries:
+    """Any of what a section may say."""
+    entries: Entries = {}
+    if source.flag():
+        variables = source.subset(VARIABLES, least=1)
+        entries["Precision"] = {name: _type(source) for name in variables}
+    if source.flag():
+        entries["ReuseFactor"] = source.integer(1, LARGEST_REUSE)
+    if source.once_in(3):
+        entries["Strategy"] = source.one_of(STRATEGIES)
+    return entries
+
+
+def _type(source: Source) -> str:
+    """A type as hls4ml writes it, mostly one that holds what layers yield."""
+    width = source.integer(2, 10) if source.flag() else source.integer(10, 20)
+    integer = source.integer(width // 3, width)
+    modes = "" if source.flag() else f",{source.one_of(ROUNDINGS)},{source.one_of(OVERFLOWS)}"
+    return f"{source.pick('', '', 'u')}fixed<{width},{integer}{modes}>"
