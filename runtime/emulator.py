@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from functools import cache
+from typing import Any, Protocol, cast, runtime_checkable
 
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
@@ -57,8 +58,6 @@ def execute(
         arguments = [_take(values, uses, operand) for operand in op.operands]
         if isinstance(op, ReturnOp):
             return arguments
-        if not isinstance(op, Executable):
-            raise TypeError(f"{op.name} cannot be executed")
         results = _evaluate(op, arguments, observe)
         for value, array in zip(op.results, results, strict=True):
             values[value], uses[value] = array, len(list(value.uses))
@@ -66,15 +65,25 @@ def execute(
 
 
 def _evaluate(
-    op: Executable, arguments: Sequence[Array], observe: Watch | None
+    op: Operation, arguments: Sequence[Array], observe: Watch | None
 ) -> tuple[Array, ...]:
+    kind = type(op)
+    if not _is(kind, Executable):
+        raise TypeError(f"{op.name} cannot be executed")
     if observe is None:
-        return op.evaluate(*arguments)
-    inner = isinstance(op, Repeating)
-    results = op.evaluate_watched(observe, *arguments) if inner else op.evaluate(*arguments)
-    assert isinstance(op, Operation)
+        return cast(Executable, op).evaluate(*arguments)
+    if _is(kind, Repeating):
+        results = cast(Repeating, op).evaluate_watched(observe, *arguments)
+    else:
+        results = cast(Executable, op).evaluate(*arguments)
     observe(op, results)
     return results
+
+
+@cache  # Python looks a protocol up attribute by attribute, each time
+def _is(kind: type[Operation], protocol: type) -> bool:
+    """Whether ops of a class have the methods of a protocol."""
+    return issubclass(kind, protocol)
 
 
 def _take(values: dict[SSAValue, Array], uses: dict[SSAValue, int], operand: SSAValue) -> Array:

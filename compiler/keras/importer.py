@@ -218,7 +218,9 @@ def _finish(
     outputs = [Port(n, shape_of(r)) for n, r in zip(names, results, strict=True)]
     set_ports(function, list(ports), outputs)
     module = ModuleOp([function])
-    module.verify()
+    for op in (module, function, function.body.block.last_op):  # all others were as they came
+        assert op is not None
+        op.verify(verify_nested_ops=False)
     return module
 
 

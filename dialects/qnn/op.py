@@ -41,7 +41,7 @@ Tensor = TensorType[Attribute]
 
 def tensor_of(value: Value) -> Tensor:
     """The tensor type of a value."""
-    type = SSAValue.get(value).type
+    type = (value if isinstance(value, SSAValue) else SSAValue.get(value)).type
     assert isinstance(type, TensorType)
     return type  # pyright: ignore[reportUnknownVariableType]
 
@@ -141,15 +141,16 @@ class QnnOp(IRDLOperation, ABC):
 
     def verify_(self) -> None:
         """The result has the inferred shape; all values are reals, or all fixed-point numbers."""
-        values = (*self.operands, self.result)
-        for value in values:
-            if not isinstance(tensor_of(value).element_type, Float32Type | FixedType):
-                raise VerifyException(f"elements are f32 or !fixed.num, not {value.type}")
-        if len({is_fixed(value) for value in values}) > 1:
+        types = [tensor_of(value) for value in (*self.operands, self.result)]
+        for type in types:
+            if not isinstance(type.element_type, Float32Type | FixedType):
+                raise VerifyException(f"elements are f32 or !fixed.num, not {type}")
+        if len({isinstance(type.element_type, FixedType) for type in types}) > 1:
             raise VerifyException(f"{self.name} mixes reals and fixed-point numbers")
-        expected = self.infer_shape(*(shape_of(o) for o in self.operands))
-        if shape_of(self.result) != expected:
-            raise VerifyException(f"result shape {shape_of(self.result)}, expected {expected}")
+        *operands, shape = (type.get_shape() for type in types)
+        expected = self.infer_shape(*operands)
+        if shape != expected:
+            raise VerifyException(f"result shape {shape}, expected {expected}")
 
 
 def name_attr(layer: str | None) -> StringAttr | None:

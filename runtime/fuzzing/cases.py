@@ -43,7 +43,7 @@ class Options:
     """Cases that one job runs."""
     simulated: int = 8
     """Cases of a chunk whose generated C++ is compiled and run; 0 for none."""
-    thorough: int = 20
+    thorough: int = 40
     """One case in so many goes through all levels pass by pass; the others are brief. 0: none."""
     classes: tuple[str, ...] = ()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 
 from xdsl.ir import SSAValue
@@ -50,7 +51,7 @@ class Tensor:
     value: SSAValue
     rough: bool = False
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         """Without the batch axis."""
         return shape_of(self.value)
