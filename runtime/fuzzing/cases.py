@@ -23,11 +23,14 @@ from calocc.runtime.fuzzing.plans import brief_plan, draw_plan
 from calocc.runtime.fuzzing.simulations import Simulated, simulate_all
 from calocc.runtime.fuzzing.source import Seeded
 from calocc.runtime.fuzzing.trial import Failure, Plan, Reals, Trial, described
+from calocc.runtime.fuzzing.widening import widened
 from calocc.runtime.gxx import CompilerFailed
 
 SIMULATED_EVENTS = 8
 CONFIGURED = 8
 """Once in so many models there is a configuration of hls4ml."""
+WIDENED = 16
+"""Once in so many models formats are wide."""
 BRIEF_LAYERS = 3
 """Most layers of the model of a brief case."""
 
@@ -99,6 +102,8 @@ def case_of(options: Options, number: int) -> Case:
     thorough = options.is_thorough(number)
     layers = options.layers if thorough else min(options.layers, BRIEF_LAYERS)
     drawn = draw_model(source, layers, options.classes or None)
+    if source.once_in(WIDENED):
+        drawn = widened(source, drawn)
     if source.once_in(CONFIGURED):
         drawn = configured(source, drawn)
     simulate = number % options.chunk < options.simulated

@@ -38,6 +38,8 @@ BUILT_IN = (recipes_elements, recipes_products, recipes_sequences)
 LARGEST = 200
 """Elements of a tensor."""
 MOST_OUTPUTS = 3
+ENLARGED = 10
+"""Once in so many times a layer is one that upsamples."""
 _TRIES = 6
 _PLAIN = "quantized_bits(6,2,alpha=1)"
 _INDEX = "quantized_bits(3,3,keep_negative=0,alpha=1)"
@@ -76,6 +78,8 @@ class Drawer:
         for _ in range(self.source.pick(1, 1, 2)):
             self._input()
         for _ in range(layers):
+            self._grow()
+        if self._is_enlarged(self.tensors[-1]):
             self._grow()
         outputs = self._outputs()
         whole = assembled("net", tuple(self.layers.values()), tuple(self.inputs), outputs)
@@ -119,7 +123,8 @@ class Drawer:
             again = self.source.once_in(8)
             grown = self._call_again() if again else self._new_layer(first)
             if grown is not None:
-                if self.source.once_in(10 if grown.rough else 2) != grown.rough:
+                unlikely = 10 if grown.rough or self._is_enlarged(grown) else 2
+                if self.source.once_in(unlikely) != grown.rough:
                     self._quantize(grown)
                 return
 
@@ -144,10 +149,15 @@ class Drawer:
         return self._called(layer, operands, layout.rough, sorted(own))
 
     def _likely(self, first: Tensor) -> Sequence[str]:
-        """All classes; behind upsampling at times convolutions alone, which passes look for."""
-        enlarged = self.layers[first.ref.layer].class_name.startswith("UpSampling")
-        joined = [n for n in self.classes if "Conv" in n]
-        return joined if enlarged and joined and self.source.flag() else self.classes
+        """All classes; at times upsampling alone, and behind it convolutions alone: passes look for
+        the two in a row."""
+        enlarged = self._is_enlarged(first)
+        chosen = [n for n in self.classes if ("Conv" in n if enlarged else _enlarges(n))]
+        wanted = self.source.integer(0, 3) > 0 if enlarged else self.source.once_in(ENLARGED)
+        return chosen if chosen and wanted else self.classes
+
+    def _is_enlarged(self, tensor: Tensor) -> bool:
+        return _enlarges(self.layers[tensor.ref.layer].class_name)
 
     def _operands(self, recipe: Recipe, first: Tensor) -> list[Tensor] | None:
         """The tensors that a new layer reads; None where there are none that fit."""
@@ -241,6 +251,10 @@ class Drawer:
         if masked:
             self.builder.masked.add(value)
         return value
+
+
+def _enlarges(class_name: str) -> bool:
+    return class_name.startswith("UpSampling")
 
 
 def _short(class_name: str) -> str:
