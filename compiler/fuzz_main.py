@@ -18,6 +18,7 @@ from calocc.compiler.keras.reader import read_model
 from calocc.runtime.fuzzing import reproducer
 from calocc.runtime.fuzzing.campaign import Campaign, executor_of
 from calocc.runtime.fuzzing.cases import Case, Options, Tally
+from calocc.runtime.fuzzing.configurations import read_sections
 from calocc.runtime.fuzzing.models import Drawn
 from calocc.runtime.fuzzing.shrink import Shrinker
 from calocc.runtime.fuzzing.tables import print_tally
@@ -55,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--input", metavar="NAME=FORMAT", action="append", default=[], help="as for calocc")
     add("--set", metavar="LAYER.KEY=VALUE", action="append", default=[], dest="settings",
         help="as for calocc")  # fmt: skip
+    add("--hls4ml-config", metavar="FILE", type=Path, help="as for calocc")
     add("-o", dest="output", metavar="DIR", type=Path, default=Path("calocc-failures"),
         help="where failures are saved (default ./%(default)s)")  # fmt: skip
     return parser
@@ -114,7 +116,8 @@ def _random(parsed: argparse.Namespace, console: Console) -> Tally:
 
 def _model(parsed: argparse.Namespace, console: Console) -> Tally:
     inputs = {name: text for name, _, text in (given.partition("=") for given in parsed.input)}
-    drawn = Drawn(read_model(parsed.model), tuple(parsed.settings), inputs)
+    config = None if parsed.hls4ml_config is None else read_sections(parsed.hls4ml_config)
+    drawn = Drawn(read_model(parsed.model), tuple(parsed.settings), inputs, config)
     examples = _examples(parsed)
     with _shown(console, f"attacking {parsed.model.name}", examples) as told:
         return attack_model(drawn, parsed.seed, examples, parsed.time, told)

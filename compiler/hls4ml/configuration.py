@@ -116,16 +116,20 @@ def read_configuration(given: Path | str | Mapping[str, Any]) -> HlsConfiguratio
     """A configuration from a YAML file or a dictionary; raise BadHlsConfig."""
     if isinstance(given, Mapping):
         return _Reader("hls4ml_config").read(given)
-    source = f"configuration {given}"
+    return _Reader(f"configuration {given}").read(read_entries(given))
+
+
+def read_entries(file: Path | str) -> object:
+    """What a YAML file says, whatever that is; raise BadHlsConfig for what is no YAML."""
+    source = f"configuration {file}"
     try:
-        content: object = yaml.load(Path(given).read_text(), _Loader)
+        return yaml.load(Path(file).read_text(), _Loader)
     except OSError as error:
         advice = "name a file that hls4ml has written, or write one"
         raise BadHlsConfig(source, "", f"it cannot be read: {error.strerror}", advice) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         problem = f"it is no YAML: {' '.join(str(error).split())}"
         raise BadHlsConfig(source, "", problem, "check the file") from None
-    return _Reader(source).read(content)
 
 
 class _Loader(yaml.SafeLoader):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from calocc.compiler.diagnostics import CaloccError
+from calocc.compiler.hls4ml.configuration import PARTS, read_configuration, read_entries
 from calocc.compiler.hls4ml.reuse import pins_for
 from calocc.compiler.keras.model import KerasModel
 from calocc.runtime.fuzzing.models import Drawn
@@ -39,6 +41,14 @@ def configured(source: Source, drawn: Drawn) -> Drawn:
     return drawn
 
 
+def read_sections(file: Path) -> Entries:
+    """What a file says of all layers, of classes and of layers; raise BadHlsConfig."""
+    read_configuration(file)
+    entries = cast(Entries, read_entries(file))
+    inner = entries.get("HLSConfig") or entries
+    return {part: inner.get(part) or {} for part in PARTS}
+
+
 def pins(drawn: Drawn) -> tuple[str, ...]:
     """The reuse factors of a model's configuration, as foldings that `balance` keeps."""
     wishes = drawn.wishes()
@@ -49,11 +59,9 @@ def _entries(source: Source, model: KerasModel) -> Entries:
     """Settings for all layers, for some classes and for some layers by name."""
     names = [layer.name for layer in model.layers]
     classes = sorted({layer.class_name for layer in model.layers})
-    return {
-        "Model": {**_section(source), "Precision": _type(source)},
-        "LayerType": _sections(source, classes),
-        "LayerName": _sections(source, names),
-    }
+    whole = {**_section(source), "Precision": _type(source)}
+    parts = (whole, _sections(source, classes), _sections(source, names))
+    return dict(zip(PARTS, parts, strict=True))
 
 
 def _sections(source: Source, names: Sequence[str]) -> Entries:

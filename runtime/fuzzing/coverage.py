@@ -10,7 +10,7 @@ from typing import Any
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Operation
 
-from calocc.compiler.hls4ml.configuration import STRATEGIES
+from calocc.compiler.hls4ml.configuration import PARTS, STRATEGIES
 from calocc.compiler.keras.dialect import wrapped
 from calocc.compiler.keras.importer import known_layers
 from calocc.compiler.keras.model import KerasModel
@@ -29,8 +29,6 @@ from calocc.dialects.qnn.quantizers import QUANTIZERS
 from calocc.passes.balancing.folding import SINGLE_VALUES
 from calocc.runtime.fuzzing.explain import element_format
 
-SECTIONS = ("Model", "LayerType", "LayerName")
-"""Of a configuration of hls4ml."""
 WIDTHS = tuple(range(1, 63))
 """Bits that a format can have."""
 
@@ -69,7 +67,7 @@ class Coverage:
 
     def see_hls4ml(self, entries: Mapping[str, Any] | None) -> None:
         """What a configuration of hls4ml sets, and for what: all layers, a class or a layer."""
-        for part in SECTIONS:
+        for part in PARTS:
             given = (entries or {}).get(part, {})
             for section in (given,) if part == "Model" else given.values():
                 for key, value in section.items():
@@ -157,7 +155,7 @@ def universe() -> Mapping[str, tuple[str, ...]]:
         "signs": ("signed", "unsigned"),
         "formats": ("given by the model", "found from data"),
         "hls4ml settings": (
-            *(f"{key} of {part}" for key in ("Precision", "ReuseFactor") for part in SECTIONS),
+            *(f"{key} of {part}" for key in ("Precision", "ReuseFactor") for part in PARTS),
             *STRATEGIES,
         ),
         "foldings": FOLDINGS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.fuzz_main import main
 from calocc.compiler.keras.importer import known_layers
 from calocc.compiler.pipeline import NUMERICS
+from calocc.compiler.stages import Stage
 from calocc.dialects.fixed.format import Rounding
 from calocc.dialects.fixed.types import RoundingAttr
 from calocc.dialects.qnn.quantize import QuantizeOp
@@ -38,13 +41,16 @@ from calocc.runtime.fuzzing.cases import (
     run_trial,
     simulate_trials,
 )
-from calocc.runtime.fuzzing.coverage import never_reached
+from calocc.runtime.fuzzing.coverage import Coverage, never_reached
+from calocc.runtime.fuzzing.draw import draw_model
 from calocc.runtime.fuzzing.plans import level_pipeline
 from calocc.runtime.fuzzing.quantizers import PARAMETERS
 from calocc.runtime.fuzzing.recipes import RECIPES
-from calocc.runtime.fuzzing.shrink import Shrinker
+from calocc.runtime.fuzzing.shrink import Shrinker, smaller_models
 from calocc.runtime.fuzzing.simulations import Simulated, simulate_all
-from calocc.runtime.fuzzing.trial import Plan, Trial, run_passes
+from calocc.runtime.fuzzing.source import Seeded
+from calocc.runtime.fuzzing.trial import Failure, Plan, Trial, run_passes
+from calocc.runtime.fuzzing.widening import widened
 from calocc.testing import assert_preserves_bits, foldings, formats, models, qnn_modules, tensors
 from calocc.testing.passes import SLOW
 
@@ -91,12 +97,38 @@ def test_a_model_is_the_same_in_a_file(number: int, tmp_path: Path) -> None:
     assert stored.is_structurally_equivalent(drawn.module())
 
 
+def test_wide_formats_are_drawn() -> None:
+    drawn = case_of(replace(SMALL, layers=1, classes=("QDense", "Dense")), 0).drawn
+    coverage = Coverage()
+    for number in range(8):
+        wide = widened(Seeded("wide", number), drawn)
+        coverage.see(run_passes(wide.module(), NUMERICS))
+    assert max(map(int, coverage.counts["widths"])) > 32
+
+
+def configured_case() -> Case:
+    """The first case with a configuration of hls4ml."""
+    options = replace(SMALL, classes=("Dense", "QDense", "Activation"))
+    return next(c for c in (case_of(options, k) for k in range(200)) if c.drawn.hls4ml is not None)
+
+
+def test_configurations_of_hls4ml_are_drawn_stored_and_cut(tmp_path: Path) -> None:
+    case = configured_case()
+    without = replace(case.drawn, hls4ml=None)
+    with suppress(CaloccError):  # nothing else may give its inputs a format
+        assert str(case.drawn.module()) != str(without.module())
+    path = reproducer.save(tmp_path, case, Failure("bits", "", ""))
+    again = reproducer.load(path)
+    assert again.drawn.hls4ml == case.drawn.hls4ml
+    assert again.drawn.module().is_structurally_equivalent(case.drawn.module())
+    assert next(d for d in smaller_models(case.drawn) if d.hls4ml is None).model == without.model
+
+
 def test_cases_reach_what_there_is() -> None:
     tally = Tally()
-    options = Options(seed=1, layers=8)
     missing = ["everything"]
-    for number in range(800):
-        tally.coverage.see_model(case_of(options, number).drawn.model)
+    for number in range(500):
+        tally.coverage.see_model(draw_model(Seeded("reach", number), 12).model)
         missing = [n for c in ("Keras layers", "graphs") for n in never_reached(tally.coverage)[c]]
         if not missing:
             break
@@ -119,7 +151,9 @@ class Crooked(ModulePass):
                 cast.rounding = RoundingAttr(Rounding.TRN)
 
 
-def broken_case(monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...]) -> Case:
+def broken_case(
+    monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...], thorough: int = 1
+) -> Case:
     """A case that fails as `narrow-widths` also does what `Crooked` does."""
     narrow = NarrowWidths.apply
 
@@ -128,7 +162,7 @@ def broken_case(monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...]) -> Ca
         narrow(self, ctx, op)
 
     monkeypatch.setattr(NarrowWidths, "apply", apply)
-    options = replace(SMALL, layers=6, classes=classes)
+    options = replace(SMALL, layers=6, classes=classes, thorough=thorough)
     for number in range(100):
         case = case_of(options, number)
         if any(failure.check == "bits" for failure in failures_of(case)):
@@ -155,6 +189,23 @@ def test_a_broken_pass_is_found_shrunk_explained_and_replayed(
     assert f"layer {shown.difference.layer!r}" in printed
     monkeypatch.undo()
     assert reproducer.replay(path) == []
+
+
+def test_a_brief_case_names_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = broken_case(monkeypatch, ("QDense", "QActivation", "Flatten"), thorough=0)
+    one_by_one = replace(case, plan=replace(case.plan, brief=False))
+    assert case.plan.brief
+    assert [f.kind for f in failures_of(case)] == ["bits/narrow-widths"]
+    assert [str(f) for f in failures_of(one_by_one)] == [str(f) for f in failures_of(case)]
+
+
+def test_a_model_is_through_once_every_stage_was_compared() -> None:
+    module = case_of(replace(SMALL, classes=("QDense",)), 1).drawn.module()
+    to_layers = Trial(module, Plan(NUMERICS, ("canonicalize,cse",), brief=True)).run()
+    to_processes = Trial(module, Plan(NUMERICS, (level_pipeline(0),), brief=True)).run()
+    assert not to_layers.through
+    assert to_layers.stages == {Stage.QNN, Stage.FIXED}
+    assert to_processes.through
 
 
 def test_a_wrong_bound_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
