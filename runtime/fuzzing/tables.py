@@ -29,15 +29,17 @@ def stages_table(tally: Tally, seconds: float) -> Table:
     and as processes: the first within the certified bounds, all else bit for bit, on every event.
     """
     table = Table("stage", "count", "per minute", "per processor minute", title="cases")
+    spent = tally.seconds | {"all": sum(tally.seconds.values())}
     rows = {
         "models drawn": (tally.cases, "draw"),
         "models through all stages of the IR": (tally.through, "stages"),
         "executions compared": (tally.runs, "stages"),
         "compiled emulator": (tally.emulated, "stages"),
         "generated C++ (g++)": (tally.simulated, "g++"),
+        "cases, with all that is done": (tally.cases, "all"),
     }
     for name, (count, stage) in rows.items():
-        own = tally.seconds.get(stage, 0.0)
+        own = spent.get(stage, 0.0)
         each = f"{60 * count / own:,.0f}" if own else "-"
         table.add_row(name, f"{count:,}", f"{60 * count / max(seconds, 1e-9):,.0f}", each)
     table.add_row("at every level, pass by pass", f"{tally.thorough:,}", "", "")
