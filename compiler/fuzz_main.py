@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--replay", metavar="FILE", type=Path, help="run a saved failure again")
     add("--examples", metavar="N", type=_positive,
         help=f"models to draw, or events to try (default {DEFAULT_EXAMPLES})")  # fmt: skip
-    add("--time", metavar="SECONDS", type=float, help="when to stop")
+    add("--time", metavar="SECONDS", type=float, help="when to begin no more")
     add("--seed", metavar="N", type=int, default=0, help="default %(default)s")
     add("--layers", metavar="K", type=_positive, default=6,
         help="most layers of a drawn model (default %(default)s)")  # fmt: skip

@@ -132,6 +132,7 @@ def _rewrite(function: FuncOp) -> None:
             continue
         shape = shape_of(chain.operand)
         channels = bounds[chain.operand].broadcast(shape).collapse()
+        channels = channels.aligned(format_of(chain.operand).frac)
         new = as_thresholds(chain, channels)
         if new is not None:
             bounds[new.result] = bounds[op.result]

@@ -14,7 +14,7 @@ from xdsl.utils.exceptions import VerifyException
 from calocc.dialects.fixed import ops as scalar
 from calocc.dialects.fixed import steps
 from calocc.dialects.fixed.blob import BlobAttr
-from calocc.dialects.fixed.format import Format
+from calocc.dialects.fixed.format import Format, Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.elementwise import ElementwiseOp
 from calocc.dialects.qnn.op import (
@@ -22,6 +22,7 @@ from calocc.dialects.qnn.op import (
     Reals,
     Value,
     fixed_tensor,
+    format_of,
     is_fixed,
     name_attr,
     shape_of,
@@ -84,8 +85,9 @@ class ThresholdOp(StepOp):
         return format.holds(base, base + self.thresholds.shape[-1])
 
     def interval(self, *args: Interval) -> Interval:
-        """Thresholds are monotone."""
+        """Thresholds are monotone, and count in mantissas: bounds may have fewer fraction bits."""
         channels = args[0].broadcast(shape_of(self.x)).collapse()
+        channels = channels.quantize(format_of(self.x), Rounding.TRN, Overflow.SAT)
         lo, hi = self.evaluate_fixed(channels.lo), self.evaluate_fixed(channels.hi)
         return Interval(lo, hi, self.out.frac)
 

@@ -42,9 +42,9 @@ class Options:
     seed: int = 0
     layers: int = 6
     events: int = 16
-    chunk: int = 400
+    chunk: int = 200
     """Cases that one job runs."""
-    simulated: int = 8
+    simulated: int = 6
     """Cases of a chunk whose generated C++ is compiled and run; 0 for none."""
     thorough: int = 40
     """One case in so many goes through all levels pass by pass; the others are brief. 0: none."""

@@ -6,10 +6,12 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from qnn_networks import Network, Reals, run_passes
+from qnn_networks import CONTEXT, Network, Reals, run_passes
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
 
 from calocc.compiler.ports import main_function
+from calocc.compiler.ranges import intervals
 from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.elementwise import AffineOp, MultiplyOp, ReluOp
@@ -48,6 +50,39 @@ def test_comparisons_are_the_same_function(
     run_passes(module, "thresholds")
     assume(thresholds(module))  # a scale of one or two bits may be cheaper
     np.testing.assert_array_equal(execute(module, [EVERY])[0], expected)
+
+
+FINE = """\
+func.func @main(%x: tensor<3x!fixed.num<s8, 4>> {calocc.name = "x"})
+    -> (tensor<3x!fixed.num<u2, 4>> {calocc.name = "y"}) {
+  %c = qnn.constant <be7cf46a078fed4fa : tensor<1xi8>> : tensor<1x!fixed.num<u4, 0>>
+  %0 = qnn.add %x, %x : (tensor<3x!fixed.num<s8, 4>>, tensor<3x!fixed.num<s8, 4>>)
+      -> tensor<3x!fixed.num<s12, 5>>
+  %1 = qnn.mul %0, %c : (tensor<3x!fixed.num<s12, 5>>, tensor<1x!fixed.num<u4, 0>>)
+      -> tensor<3x!fixed.num<s16, 5>>
+  %y = qnn.quantize %1 {rounding = #fixed<rounding rnd>, overflow = #fixed<overflow sat>}
+      : (tensor<3x!fixed.num<s16, 5>>) -> tensor<3x!fixed.num<u2, 4>>
+  func.return %y : tensor<3x!fixed.num<u2, 4>>
+}
+{-#
+  dialect_resources: {
+    fixed: {
+      be7cf46a078fed4fa: "0x0b"
+    }
+  }
+#-}
+"""
+
+
+def test_operands_of_more_fraction_bits_than_their_bounds() -> None:
+    module = Parser(CONTEXT, FINE).parse_module()
+    (expected,) = execute(module, [EVERY])
+    run_passes(module, "thresholds")
+    assert thresholds(module)
+    np.testing.assert_array_equal(execute(module, [EVERY])[0], expected)
+    (op,) = thresholds(module)
+    bounds = intervals(main_function(module))[op.result]
+    assert (bounds.lo.min(), bounds.hi.max()) == (expected.min(), expected.max())
 
 
 @given(REALS, st.sampled_from(Overflow), st.booleans())
