@@ -80,10 +80,10 @@ def foldings(product: Product, pin: Pin = Pin()) -> Foldings:
     fits = (simd * pixels <= widest_in) & (pe * pixels <= widest_out)
     if fits.any():
         simd, pe, pixels = simd[fits], pe[fits], pixels[fits]
-    groups = product.rows * _parts(product.width, pixels)
-    beats = groups * _parts(product.inputs, simd)
+    groups = product.rows * parts(product.width, pixels)
+    beats = groups * parts(product.inputs, simd)
     coming = _floors(product, pixels) + beats - groups
-    cycles = np.maximum(beats * _parts(product.outputs, pe), coming)
+    cycles = np.maximum(beats * parts(product.outputs, pe), coming)
     needed = cycles < _fastest_below(product, pixels) if pin.pixels is None else slice(None)
     simd, pe, pixels, cycles = simd[needed], pe[needed], pixels[needed], cycles[needed]
     multipliers = simd * pixels * -(-pe // product.packed)
@@ -101,7 +101,8 @@ def _lanes(size: int, pinned: int | None) -> Sequence[int]:
     return least_parts(size) if pinned is None else [pinned]
 
 
-def _parts(size: int, lanes: Ints) -> Ints:
+def parts(size: int, lanes: Ints) -> Ints:
+    """`ceil_div` of a size by each number of lanes."""
     return -(-size // lanes)
 
 
@@ -119,7 +120,7 @@ def _floor_of_each(product: Product) -> Ints:
 def _fastest_below(product: Product, pixels: Ints) -> Ints:
     """The least cycles with fewer pixels at once, whatever that takes; endless for one pixel."""
     listed = np.array(least_parts(product.width))
-    fastest = np.maximum(product.rows * _parts(product.width, listed), _floor_of_each(product))
+    fastest = np.maximum(product.rows * parts(product.width, listed), _floor_of_each(product))
     before = np.concatenate([[np.iinfo(np.int64).max], np.minimum.accumulate(fastest)[:-1]])
     return np.take(before, np.searchsorted(listed, pixels))
 

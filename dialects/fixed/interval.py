@@ -44,11 +44,9 @@ class Interval:
     def __post_init__(self) -> None:
         if self.lo.shape != self.hi.shape:
             raise ValueError(f"bounds of shapes {self.lo.shape} and {self.hi.shape}")
-        if not self.lo.size:
-            return
         if (self.lo > self.hi).any():
             raise ValueError("a lower bound lies above its upper bound")
-        if not _representable(int(self.lo.min()), int(self.hi.max())):
+        if not _representable(*self._extremes()):
             raise _overflow(self.frac)
 
     @staticmethod

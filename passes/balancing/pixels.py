@@ -26,6 +26,7 @@ from calocc.compiler.network import processes_of, wire_source
 from calocc.compiler.ports import return_op
 from calocc.dialects.dataflow import depths
 from calocc.dialects.dataflow.compute import MatvecOp, ReduceOp
+from calocc.dialects.dataflow.foldings import parts
 from calocc.dialects.dataflow.layout import ceil_div, image_of
 from calocc.dialects.dataflow.process import ProcessOp
 from calocc.dialects.dataflow.routing import LanesOp, WindowOp
@@ -45,8 +46,8 @@ def features_of(op: MatvecOp, simd: Ints, pe: Ints, pixels: Ints) -> Amounts:
     group that others have between them."""
     n, m = op.weights.shape
     rows, row, _ = image_of(op.result.type.shape)
-    reads, folds = -(-n // simd), -(-m // pe)
-    pace, cycles = reads * folds, rows * -(-row // pixels) * reads * folds
+    reads, folds = parts(n, simd), parts(m, pe)
+    pace, cycles = reads * folds, rows * parts(row, pixels) * reads * folds
     depth = np.array([depths.matvec(lanes) + 1 for lanes in simd.tolist()])
     if op.inputs_first:
         time = [pace, pace, (reads - 1) * folds, np.zeros(len(simd)), folds - 1]

@@ -25,14 +25,7 @@ from calocc.dialects.dataflow.routing import LanesOp
 from calocc.dialects.dataflow.stream import stream_of
 from calocc.passes.balancing.choice import Amounts, amounts
 from calocc.passes.balancing.folding import Pins, matvecs, pin_of
-from calocc.passes.balancing.pixels import (
-    CYCLES,
-    DEPTH,
-    FEATURES,
-    Chain,
-    Pixels,
-    features_of,
-)
+from calocc.passes.balancing.pixels import CYCLES, DEPTH, FEATURES, Chain, Pixels, features_of
 from calocc.passes.balancing.program import Limits, Mixture, Program
 from calocc.passes.balancing.requirement import UNLIMITED, Requirement
 from calocc.passes.balancing.search import Search
@@ -51,14 +44,17 @@ Ints = NDArray[np.int64]
 @dataclass(frozen=True, eq=False)
 class Columns:
     """The foldings of all layers, those of a layer with the same cycles as one of them that is as
-    good as each: `layer` and `trips` (options,), `interval` with the drained pipeline, `features`
-    (options, FEATURES), `costs` (options, resources)."""
+    good as each: `layer` (options,), `features` (options, FEATURES), `costs` (options, resources).
+    """
 
     layer: NDArray[np.intp]
-    trips: Amounts
-    interval: Amounts
     features: Amounts
     costs: Amounts
+
+    @property
+    def interval(self) -> Amounts:
+        """Cycles per event (options,), with those in which the pipeline is drained."""
+        return self.features[:, CYCLES] + self.features[:, DEPTH] - 1
 
     @staticmethod
     def of(ops: Sequence[MatvecOp], pins: Pins, most: float) -> Columns:
@@ -66,9 +62,7 @@ class Columns:
         tables = [_options(op, pin_of(op, pins), most) for op in ops]
         layer = np.repeat(np.arange(len(ops)), [len(table) for table in tables])
         table = np.concatenate([np.zeros((0, FEATURES + COSTS)), *tables])
-        time, costs = table[:, :FEATURES], table[:, FEATURES:]
-        trips = time[:, CYCLES]
-        return Columns(layer, trips, trips + time[:, DEPTH] - 1, time, costs)
+        return Columns(layer, table[:, :FEATURES], table[:, FEATURES:])
 
 
 def _options(op: MatvecOp, pin: Pin, most: float) -> Amounts:

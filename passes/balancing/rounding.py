@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,10 +39,7 @@ class Descent:
         """The choice that no such change improves, starting with one option of each layer."""
         picks, worth = picks.copy(), self._of(picks)
         while len(picks):
-            for change in (self._one, self._two)[: len(picks)]:
-                if (found := change(picks, worth)) is None:
-                    continue
-                layers, options = found
+            for layers, options in self._changes(picks, worth):
                 trial = picks.copy()
                 trial[layers] = options
                 if (better := self._of(trial)) < worth - SAME * max(worth, 1):
@@ -54,7 +52,13 @@ class Descent:
     def _of(self, picks: Picks) -> float:
         return float(self._worth(self.rows.amounts[:, np.arange(len(picks)), picks].sum(axis=1)))
 
-    def _one(self, picks: Picks, _: float) -> Change:
+    def _changes(self, picks: Picks, worth: float) -> Iterator[Change]:
+        """What to try: the best change of one layer, and then of two, if any may help."""
+        yield self._one(picks)
+        if (pair := self._two(picks, worth)) is not None:
+            yield pair
+
+    def _one(self, picks: Picks) -> Change:
         """The best change of one layer."""
         own = self.rows.amounts[:, np.arange(len(picks)), picks]
         sums = (own.sum(axis=1)[:, None] - own)[:, :, None] + self.rows.amounts

@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any, cast
 
 from calocc.compiler.diagnostics import CaloccError
-from calocc.compiler.hls4ml.configuration import PARTS, read_configuration, read_entries
+from calocc.compiler.hls4ml.configuration import (
+    PARTS,
+    STRATEGIES,
+    read_configuration,
+    read_entries,
+)
 from calocc.compiler.hls4ml.reuse import pins_for
 from calocc.compiler.keras.model import KerasModel
+from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.runtime.fuzzing.models import Drawn
 from calocc.runtime.fuzzing.source import Source
 
 Entries = dict[str, Any]
 
-ROUNDINGS = ("TRN", "RND", "RND_CONV", "TRN_ZERO", "RND_ZERO", "RND_MIN_INF", "RND_INF")
-OVERFLOWS = ("SAT", "WRAP", "SAT_SYM", "SAT_ZERO")
-STRATEGIES = ("Latency", "Resource", "Resource_Unrolled", "Unrolled", "Distributed_Arithmetic")
+ROUNDINGS = tuple(mode.name for mode in Rounding)
+OVERFLOWS = tuple(mode.name for mode in Overflow)
 VARIABLES = ("default", "result", "weight", "bias", "accum", "table")
 LARGEST_REUSE = 9
 _TRIES = 4
@@ -77,7 +82,7 @@ def _section(source: Source) -> Entries:
     if source.flag():
         entries["ReuseFactor"] = source.integer(1, LARGEST_REUSE)
     if source.once_in(3):
-        entries["Strategy"] = source.one_of(STRATEGIES)
+        entries["Strategy"] = source.one_of(STRATEGIES).title()
     return entries
 
 

@@ -10,6 +10,7 @@ from calocc.compiler.calibration.formats import Criterion
 from calocc.compiler.devices import device_names
 from calocc.compiler.pipeline import DATAFLOW, PREPARE, SIMPLIFY, to_fixed
 from calocc.compiler.placement import placed
+from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.passes.balance import GOALS, LAYOUTS, Balance
 from calocc.runtime.fuzzing.data import Data
 from calocc.runtime.fuzzing.source import Source
@@ -21,8 +22,8 @@ LOWERED = "lower-to-fixed,dce"
 """The last passes that decide numerics."""
 PROCESS_PASSES = ("canonicalize", "cse", "dce", "fuse")
 """Passes on processes that do; foldings come besides."""
-ROUNDINGS = ("trn", "trn_zero", "rnd", "rnd_zero", "rnd_min_inf", "rnd_inf", "rnd_conv")
-OVERFLOWS = ("wrap", "sat", "sat_sym", "sat_zero")
+ROUNDINGS = tuple(Rounding)
+OVERFLOWS = tuple(Overflow)
 Pins = tuple[str, ...]
 """Foldings of layers that `balance` keeps."""
 SLOW = "balance"
