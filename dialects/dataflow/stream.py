@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from xdsl.dialects.builtin import IntAttr, TensorType
 from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
@@ -35,8 +36,7 @@ class StreamType(ParametrizedAttribute, TypeAttribute):
     @staticmethod
     def of(shape: Sequence[int], format: Format, lanes: int = 1, pixels: int = 1) -> StreamType:
         """The stream of a tensor with `lanes` elements of each of `pixels` pixels per beat."""
-        tensor = TensorType(FixedType.of(format), shape)
-        return StreamType(tensor, IntAttr(lanes), IntAttr(pixels))
+        return _stream(tuple(shape), format, lanes, pixels)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,6 +116,12 @@ class StreamType(ParametrizedAttribute, TypeAttribute):
             if parser.parse_optional_keyword("x"):
                 pixels = parser.parse_integer()
             return tensor, IntAttr(lanes), IntAttr(pixels)
+
+
+@lru_cache(maxsize=4096)
+def _stream(shape: tuple[int, ...], format: Format, lanes: int, pixels: int) -> StreamType:
+    tensor = TensorType(FixedType.of(format), shape)
+    return StreamType(tensor, IntAttr(lanes), IntAttr(pixels))
 
 
 def port_stream(shape: Sequence[int], format: Format) -> StreamType:

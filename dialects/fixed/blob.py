@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -89,10 +90,8 @@ class BlobAttr(ParametrizedAttribute):
         """The blob of an array; integers shrink to the narrowest of i8, i16, i32, i64."""
         if np.issubdtype(array.dtype, np.integer):
             array = array.astype(_narrowest(array))
-        return BlobAttr(
-            StringAttr(BLOBS.add(np.ascontiguousarray(array).tobytes())),
-            TensorType(_element_type(array.dtype), array.shape),
-        )
+        key = StringAttr(BLOBS.add(np.ascontiguousarray(array).tobytes()))
+        return BlobAttr(key, _tensor(array.dtype, array.shape))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -139,6 +138,11 @@ def _narrowest(array: NDArray[Any]) -> type[np.signedinteger[Any]]:
         if np.iinfo(dtype).min <= lo and hi <= np.iinfo(dtype).max:
             return dtype
     return np.int64
+
+
+@lru_cache(maxsize=4096)
+def _tensor(dtype: np.dtype[Any], shape: tuple[int, ...]) -> TensorType[IntegerType | AnyFloat]:
+    return TensorType(_element_type(dtype), shape)
 
 
 def _element_type(dtype: np.dtype[Any]) -> IntegerType | AnyFloat:

@@ -46,7 +46,7 @@ class Interval:
             raise ValueError(f"bounds of shapes {self.lo.shape} and {self.hi.shape}")
         if (self.lo > self.hi).any():
             raise ValueError("a lower bound lies above its upper bound")
-        if not _representable(*self._extremes()):
+        if not _representable(*self._extremes):
             raise _overflow(self.frac)
 
     @staticmethod
@@ -79,7 +79,9 @@ class Interval:
         shift = frac - self.frac
         if shift < 0:
             raise ValueError(f"an interval at 2^{-self.frac} cannot be stated at 2^{-frac}")
-        lo, hi = self._extremes()
+        if shift == 0:
+            return self
+        lo, hi = self._extremes
         if not _representable(lo << min(shift, 64), hi << min(shift, 64)):
             raise _overflow(frac)
         shift = min(shift, BOUND_BITS)  # only zeros get here with a larger shift
@@ -153,6 +155,8 @@ class Interval:
 
     def broadcast(self, shape: tuple[int, ...]) -> Interval:
         """One pair of bounds per element of a tensor of `shape` (read-only views)."""
+        if self.lo.shape == shape:
+            return self
         lo, hi = np.broadcast_to(self.lo, shape), np.broadcast_to(self.hi, shape)
         return Interval(lo, hi, self.frac)
 
@@ -174,11 +178,11 @@ class Interval:
     @cached_property
     def _compact(self) -> Interval:
         lo, hi = self.lo, self.hi
-        for axis in range(lo.ndim - 1):
+        for axis in (a for a in range(lo.ndim - 1) if lo.shape[a] != 1):
             first_lo, first_hi = lo.take([0], axis), hi.take([0], axis)
             if np.all(lo == first_lo) and np.all(hi == first_hi):
                 lo, hi = first_lo, first_hi
-        return Interval(lo, hi, self.frac)
+        return self if lo is self.lo else Interval(lo, hi, self.frac)
 
     def collapse(self) -> Interval:
         """The hull over all axes but the last: bounds of shape (C,), or () for a scalar."""
@@ -188,7 +192,7 @@ class Interval:
 
     def format(self) -> Format:
         """The narrowest format at `frac` that holds every value."""
-        return Format.holding(*self._extremes(), self.frac)
+        return Format.holding(*self._extremes, self.frac)
 
     def holds(self, format: Format) -> bool:
         """Whether `format` represents every value exactly.
@@ -198,22 +202,23 @@ class Interval:
         shift = format.frac - self.frac
         if shift < 0:
             return False
-        lo, hi = self._extremes()
+        lo, hi = self._extremes
         return format.holds(lo << shift, hi << shift)
 
     def contains(self, mantissas: Ints) -> bool:
         """Whether all `mantissas`, at this `frac` and broadcastable to `shape`, lie within."""
         return bool(np.all((self.lo <= mantissas) & (mantissas <= self.hi)))
 
+    @cached_property
     def _extremes(self) -> tuple[int, int]:
         """The least and the greatest mantissa of all; (0, 0) for no elements."""
         if self.lo.size == 0:
             return 0, 0
-        return int(np.min(self.lo)), int(np.max(self.hi))
+        return int(self.lo.min()), int(self.hi.max())
 
     def _magnitude(self) -> float:
         """The greatest absolute mantissa."""
-        return float(max(map(abs, self._extremes())))
+        return float(max(map(abs, self._extremes)))
 
 
 def matmul_interval(x: Interval, w: Ints, w_frac: int) -> Interval:

@@ -42,7 +42,7 @@ class FixedType(ParametrizedAttribute, TypeAttribute):
     @property
     def format(self) -> Format:
         """The format as plain data."""
-        return Format(bool(self.signed), self.width.data, self.integer.data)
+        return _format(bool(self.signed), self.width.data, self.integer.data)
 
     def verify(self) -> None:
         """Widths outside 1 to `MAX_WIDTH` are rejected."""
@@ -65,6 +65,9 @@ class FixedType(ParametrizedAttribute, TypeAttribute):
             parser.parse_characters(",")
             integer = parser.parse_integer()
         return BoolAttr.from_bool(head[0] == "s"), IntAttr(int(head[1:])), IntAttr(integer)
+
+
+_format = lru_cache(maxsize=4096)(Format)
 
 
 # xDSL has a StrEnum of its own, for older Pythons; pyright does not take the standard one.

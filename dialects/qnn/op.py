@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,12 +72,17 @@ def is_constant(value: SSAValue) -> bool:
 
 def real_tensor(shape: Sequence[int]) -> Tensor:
     """The type of a tensor of reals."""
-    return TensorType(f32, shape)
+    return _tensor(tuple(shape), f32)
 
 
 def fixed_tensor(shape: Sequence[int], format: Format) -> Tensor:
     """The type of a tensor of fixed-point numbers."""
-    return TensorType(FixedType.of(format), shape)
+    return _tensor(tuple(shape), FixedType.of(format))
+
+
+@lru_cache(maxsize=4096)
+def _tensor(shape: Shape, element: Attribute) -> Tensor:
+    return TensorType(element, shape)
 
 
 class QnnOp(IRDLOperation, ABC):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from xdsl.dialects.builtin import StringAttr, TensorType, UnitAttr
 from xdsl.interfaces import HasCanonicalizationPatternsInterface
@@ -58,7 +59,7 @@ class QuantizerAttr(ParametrizedAttribute):
     @staticmethod
     def of(quantizer: Quantizer) -> QuantizerAttr:
         """The attribute that names this quantizer."""
-        return QuantizerAttr(StringAttr(str(quantizer)))
+        return _named(str(quantizer))
 
     @property
     def quantizer(self) -> Quantizer:
@@ -82,6 +83,11 @@ class QuantizerAttr(ParametrizedAttribute):
         """Parse what `print_parameters` prints."""
         with parser.in_angle_brackets():
             return (StringAttr(parser.parse_str_literal()),)
+
+
+@lru_cache(maxsize=1024)
+def _named(quantizer: str) -> QuantizerAttr:
+    return QuantizerAttr(StringAttr(quantizer))
 
 
 @irdl_op_definition

@@ -14,7 +14,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from fractions import Fraction
 from functools import lru_cache
 from typing import Any, ClassVar, cast
 
@@ -160,11 +159,12 @@ def _fraction_bits(value: float) -> int:
     return bottom.bit_length() - (top & -top).bit_length()
 
 
+@lru_cache(maxsize=1024)
 def _grid(unit: float, lo: int, hi: int) -> Format | None:
     """The narrowest format that holds `k * unit` for `lo <= k <= hi`, None if not reasonable."""
-    frac = _fraction_bits(unit)
-    odd = int(Fraction(unit) * Fraction(2) ** frac)
-    result = Format.holding(lo * odd, hi * odd, frac)
+    top, _ = unit.as_integer_ratio()
+    odd = top // (top & -top)
+    result = Format.holding(lo * odd, hi * odd, _fraction_bits(unit))
     return result if result.width <= _WIDEST_GRID else None
 
 
