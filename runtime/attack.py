@@ -56,9 +56,19 @@ class Attack:
             best = [x[order] for x in candidates]
         return self.worst
 
-    def try_events(self, mantissas: Sequence[Ints]) -> None:
-        """Try the events given, an array (events, *shape) per input."""
-        self._try(mantissas)
+    def note(
+        self, mantissas: Sequence[Ints], fixed: Sequence[Ints], reals: Sequence[Reals]
+    ) -> Reals:
+        """Take events (events, *shape) by input with what the two modules compute, by output;
+        return the largest distance of each event."""
+        distances = [
+            np.abs(to_real(f, _format(port).frac) - r).reshape(len(r), -1).max(axis=1)
+            for port, f, r in zip(output_ports(self.lowered), fixed, reals, strict=True)
+        ]
+        self.largest = max(self.largest, *(float(np.abs(r).max(initial=0.0)) for r in reals))
+        self._remember(distances, mantissas)
+        self.events += len(distances[0])
+        return np.max(distances, axis=0)
 
     @property
     def _ports(self) -> Sequence[Port]:
@@ -89,18 +99,11 @@ class Attack:
         return np.concatenate([best, changed])
 
     def _try(self, mantissas: Sequence[Ints]) -> Reals:
-        """The largest distance of each event, over all outputs."""
+        """Run events; the largest distance of each, over all outputs."""
         pairs = [_as_host(*pair) for pair in zip(self._ports, mantissas, strict=True)]
         fixed = execute(self.lowered, [m for m, _ in pairs])
         reals = execute(self.model, [x for _, x in pairs])
-        distances = [
-            np.abs(to_real(f, _format(port).frac) - r).reshape(len(r), -1).max(axis=1)
-            for port, f, r in zip(output_ports(self.lowered), fixed, reals, strict=True)
-        ]
-        self.largest = max(self.largest, *(float(np.abs(r).max(initial=0.0)) for r in reals))
-        self._remember(distances, mantissas)
-        self.events += len(distances[0])
-        return np.max(distances, axis=0)
+        return self.note(mantissas, fixed, reals)
 
     def _remember(self, distances: Sequence[Reals], mantissas: Sequence[Ints]) -> None:
         """Keep the worst event of each output."""

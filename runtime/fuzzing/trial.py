@@ -6,6 +6,7 @@ else is compared with; pipelines that begin alike share what they have in common
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,7 +24,7 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.pass_options import instantiate
 from calocc.compiler.pipeline import new_context, universe, verify
 from calocc.compiler.ports import Port, input_ports, main_function, output_ports
-from calocc.compiler.ranges import intervals
+from calocc.compiler.ranges import check_formats, intervals
 from calocc.compiler.stages import Stage, stage_of
 from calocc.compiler.text import module_text
 from calocc.dialects.dataflow.stream import StreamType
@@ -58,14 +59,24 @@ MOST_FLIPPED = {"hoist-quantize": 0.0, "fold-batch-norm": 0.75, "factor-scales":
 bit of a float64, which may round a number on a boundary the other way."""
 
 
+_BETWEEN_PASSES = re.compile(r",(?![^{]*\})")
+"""A comma that is not among the options of a pass."""
+
+
 @lru_cache(maxsize=256)
 def passes_of(pipeline: str) -> tuple[ModulePass, ...]:
     """The passes of a pipeline; besides those of calocc there is `random-folding{seed=N}`.
 
     Raises BadPipeline.
     """
+    return tuple(step for part in _BETWEEN_PASSES.split(pipeline) for step in _instances(part))
+
+
+@lru_cache(maxsize=1024)
+def _instances(part: str) -> tuple[ModulePass, ...]:
+    """Pipelines are all different; their passes are mostly those of others."""
     known = {**universe().all_passes, RandomFolding.name: lambda: RandomFolding}
-    return instantiate(known, pipeline)
+    return instantiate(known, part)
 
 
 @lru_cache(maxsize=1024)
@@ -185,11 +196,11 @@ def _events_apart(a: Reals, b: Reals) -> NDArray[np.bool_]:
     return apart.reshape(len(a), -1).any(axis=1)
 
 
-def _changed(before: ModuleOp, after: ModuleOp, reals: Sequence[Reals]) -> NDArray[np.bool_]:
-    """The events for which two modules on reals compute what is apart."""
+def _changed(before: Sequence[Reals], after: Sequence[Reals]) -> NDArray[np.bool_]:
+    """The events for which outputs are apart."""
     with np.errstate(all="ignore"):
-        outputs = zip(execute(before, reals), execute(after, reals), strict=True)
-        return np.any([_events_apart(*pair) for pair in outputs], axis=0)
+        pairs = zip(before, after, strict=True)
+        return np.any([_events_apart(*pair) for pair in pairs], axis=0)
 
 
 def _outside(array: Ints, bounds: Interval, frac: int) -> tuple[int, int] | None:
@@ -200,6 +211,18 @@ def _outside(array: Ints, bounds: Interval, frac: int) -> tuple[int, int] | None
         return None
     index = tuple(np.argwhere(wrong)[0])
     return int(index[0]), int(array[index])
+
+
+def _verify_ends(module: ModuleOp) -> None:
+    """What follows takes layers that are wrong to processes that are, or to none; but formats that
+    are too narrow it takes as they are."""
+    match stage_of(module):
+        case Stage.FIXED:
+            check_formats(module)
+        case Stage.DATAFLOW:
+            verify(module)
+        case _:
+            pass
 
 
 @dataclass
@@ -239,9 +262,10 @@ class Trial:
         ]
         mantissas = [to_mantissas(p, x) for p, x in zip(ports, result.inputs, strict=True)]
         result.expected = self._base(lowered, mantissas)
-        self._preparation(reals if exact is None else None, mantissas)
+        wanted = self._on_reals(reals, mantissas)
+        self._preparation(wanted if exact is None else None, mantissas)
         self._properties(lowered, mantissas)
-        self._bound(reals, lowered, mantissas)
+        self._bound(reals, lowered, mantissas, wanted)
         for pipeline in plan.pipelines:
             self._pipeline(lowered, pipeline, mantissas)
 
@@ -271,22 +295,28 @@ class Trial:
         lowered = self._applied(prepared, name + behind)
         return prepared if exact is None else self._applied(exact, before.rstrip(",")), lowered
 
-    def _preparation(self, prepared: ModuleOp | None, mantissas: Sequence[Ints]) -> None:
+    def _on_reals(self, module: ModuleOp, mantissas: Sequence[Ints]) -> list[Reals]:
+        """What a module on reals computes from the values of mantissas."""
+        inputs = [to_reals(p, m) for p, m in zip(self.ports, mantissas, strict=True)]
+        with np.errstate(all="ignore"):
+            return execute(module, inputs)
+
+    def _preparation(self, prepared: Sequence[Reals] | None, mantissas: Sequence[Ints]) -> None:
         """Passes on reals leave what the model computes, up to what float64 rounds on the way.
 
-        `prepared` is the module after all of them, if that is known: where it computes the same,
-        they need not be looked at one by one.
+        `prepared` is what the module computes after all of them, if that is known: where it is the
+        same, they need not be looked at one by one.
         """
-        reals = [to_reals(p, m) for p, m in zip(self.ports, mantissas, strict=True)]
-        module = self.module
-        if prepared is not None and not _changed(module, prepared, reals).any():
+        module, found = self.module, self._on_reals(self.module, mantissas)
+        if prepared is not None and not _changed(found, prepared).any():
             return
         for step in passes_of(self.plan.numerics.rpartition("lower-to-fixed")[0].rstrip(",")):
-            before, module = module, self._applied(module, spec_of(step))
+            module, before = self._applied(module, spec_of(step)), found
+            found = self._on_reals(module, mantissas)
             most = MOST_FLIPPED.get(step.name)
             if most is None:
                 continue
-            changed = _changed(before, module, reals)
+            changed = _changed(before, found)
             if changed.mean() > most:
                 event = int(np.argmax(changed))
                 what = f"it changes what the model computes for {changed.sum()} of {len(changed)}"
@@ -310,8 +340,8 @@ class Trial:
             step.apply(CONTEXT, copy)
             if not self.plan.brief:
                 verify(copy)
-        if self.plan.brief and stage_of(copy) is not Stage.QNN:  # that is lowered next
-            verify(copy)
+        if self.plan.brief:
+            _verify_ends(copy)
         return copy
 
     def _base(self, lowered: ModuleOp, mantissas: Sequence[Ints]) -> list[Ints]:
@@ -353,11 +383,18 @@ class Trial:
                 what = f"{layer}: {op.name} yields the mantissa {beyond}, beyond {format}"
                 self.fail("overflow", stage, what, mantissas, event)
 
-    def _bound(self, reals: ModuleOp, lowered: ModuleOp, mantissas: Sequence[Ints]) -> None:
-        """No output is further from the model than its certified bound, on the grid of the port."""
+    def _bound(
+        self,
+        reals: ModuleOp,
+        lowered: ModuleOp,
+        mantissas: Sequence[Ints],
+        wanted: Sequence[Reals],
+    ) -> None:
+        """No output is further from the model than its certified bound, on the grid of the port;
+        of the events given, the model computes what is `wanted`."""
         attack = Attack(reals, lowered, np.random.default_rng(self.plan.seed), kept=4)
         with np.errstate(all="ignore"):
-            attack.try_events(mantissas)
+            attack.note(mantissas, self.result.expected, wanted)
             if self.plan.search:
                 attack.run(self.plan.search)
         found = zip(output_ports(lowered), attack.worst, attack.culprits, strict=True)
@@ -376,8 +413,11 @@ class Trial:
         if any(way for way in ways):
             lower = [np.minimum(m, m[::-1]) for m in mantissas]
             upper = [np.maximum(m, m[::-1]) for m in mantissas]
-            pairs = zip(ways, execute(lowered, lower), execute(lowered, upper), strict=True)
-            for k, (way, below, above) in enumerate(pairs):
+            both = execute(
+                lowered, [np.concatenate(pair) for pair in zip(lower, upper, strict=True)]
+            )
+            for k, (way, found) in enumerate(zip(ways, both, strict=True)):
+                below, above = np.split(found, 2)
                 if way and ((above - below) * way < 0).any():
                     self.fail("monotone", "lower-to-fixed", f"output {k} is not monotone")
         self.result.runs += 1
