@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.hls4ml.configuration import (
     PARTS,
     STRATEGIES,
@@ -38,11 +37,8 @@ def configured(source: Source, drawn: Drawn) -> Drawn:
         candidate = replace(drawn, hls4ml=_entries(source, drawn.model))
         if source.flag():
             candidate = replace(candidate, settings=(), inputs={})
-        try:
-            candidate.module()
-        except CaloccError:  # types that contradict the model, or hold too little
-            continue
-        return candidate
+        if candidate.is_taken:  # types may contradict the model, or hold too little
+            return candidate
     return drawn
 
 
@@ -57,7 +53,7 @@ def read_sections(file: Path) -> Entries:
 def pins(drawn: Drawn) -> tuple[str, ...]:
     """The reuse factors of a model's configuration, as foldings that `balance` keeps."""
     wishes = drawn.wishes()
-    return () if wishes is None else pins_for(drawn.module(), wishes.reuse)
+    return () if wishes is None else pins_for(drawn.imported, wishes.reuse)
 
 
 def _entries(source: Source, model: KerasModel) -> Entries:

@@ -39,6 +39,7 @@ class Data:
         found = calibrate_model(module, arrays, SOURCE, request, lambda _: None)
         if found is not None:
             return found.module, found.calibration.module
+        module = module.clone()
         quantize_inputs(module, arrays, SOURCE)
         return module, None
 

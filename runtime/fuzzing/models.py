@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 
+from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.hls4ml.configuration import read_configuration
 from calocc.compiler.hls4ml.wishes import HlsWishes
 from calocc.compiler.inputs import declare_indices, declare_inputs, parse_format
@@ -49,6 +51,24 @@ class Drawn:
             wishes.declare_inputs(module, tuple(formats))
         declare_indices(module)
         return module
+
+    @cached_property
+    def imported(self) -> ModuleOp:
+        """What `module` returns from memory, once for all who do not change it."""
+        return self.module()
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the importer takes it."""
+        try:
+            _ = self.imported
+        except CaloccError:
+            return False
+        return True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the module, which other processes import themselves."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def wishes(self) -> HlsWishes | None:
         """What the configuration of hls4ml says of the model; raise BadHlsConfig."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.model import KerasLayer
 from calocc.runtime.fuzzing.models import Drawn
 from calocc.runtime.fuzzing.source import Source
@@ -18,17 +17,13 @@ def widened(source: Source, drawn: Drawn) -> Drawn:
     as it was where calocc refuses that."""
     names = {ref.layer for ref in drawn.model.inputs}
     layers = tuple(_wide(source, layer, names) for layer in drawn.model.layers)
-    candidate = replace(
+    wide = replace(
         drawn,
         model=replace(drawn.model, layers=layers),
         settings=tuple(f"{s.partition('=')[0]}={_format(source, 8, 20)}" for s in drawn.settings),
         inputs={name: _format(source, 16, 44) for name in drawn.inputs},
     )
-    try:
-        candidate.module()
-    except CaloccError:
-        return drawn
-    return candidate
+    return wide if wide.is_taken else drawn
 
 
 def _wide(source: Source, layer: KerasLayer, inputs: set[str]) -> KerasLayer:
