@@ -42,11 +42,11 @@ class Options:
     seed: int = 0
     layers: int = 6
     events: int = 16
-    chunk: int = 200
+    chunk: int = 400
     """Cases that one job runs."""
     simulated: int = 6
     """Cases of a chunk whose generated C++ is compiled and run; 0 for none."""
-    thorough: int = 40
+    thorough: int = 150
     """One case in so many goes through all levels pass by pass; the others are brief. 0: none."""
     classes: tuple[str, ...] = ()
 
@@ -115,7 +115,7 @@ def case_of(options: Options, number: int) -> Case:
 def import_case(case: Case, stored: bool) -> ModuleOp:
     """The module of a case; through a file, or a JSON architecture, if `stored`."""
     if not stored:
-        return case.drawn.module()
+        return case.drawn.imported
     with tempfile.TemporaryDirectory(prefix="calocc_fuzz_") as place:
         path = case.drawn.write(Path(place) / "model.h5")
         return case.drawn.module(path)

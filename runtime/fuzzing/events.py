@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,6 @@ Reals = NDArray[np.float64]
 
 KINDS = ("anything", "ends", "small", "constant", "single", "beyond", "ties", "near ties")
 """What the events are, in turns."""
-_ON_GRID = KINDS[:5]
 
 
 def drawn_events(ports: Sequence[Port], seed: int, events: int) -> list[Reals]:
@@ -26,23 +26,27 @@ def drawn_events(ports: Sequence[Port], seed: int, events: int) -> list[Reals]:
 
 def _of_port(random: np.random.Generator, port: Port, events: int) -> Reals:
     assert port.format is not None
-    rows = [_event(random, KINDS[k % len(KINDS)], port.format, port.shape) for k in range(events)]
-    return np.reshape(rows, (events, *port.shape)) * port.format.lsb
+    drawn = np.empty((events, *port.shape))
+    for k, kind in enumerate(KINDS):
+        rows = drawn[k :: len(KINDS)]
+        rows[:] = _alike(random, kind, port.format, rows.shape)
+    return drawn * port.format.lsb
 
 
-def _event(random: np.random.Generator, kind: str, format: Format, shape: tuple[int, ...]) -> Reals:
-    """One event in units of the LSB."""
+def _alike(random: np.random.Generator, kind: str, format: Format, shape: tuple[int, ...]) -> Reals:
+    """Events (events, *shape) of one kind in units of the LSB."""
     lo, hi = format.min_mantissa, format.max_mantissa
     anything = random.integers(lo, hi + 1, shape).astype(np.float64)
+    each = (shape[0], *(1 for _ in shape[1:]))
     match kind:
         case "ends":
             return np.where(random.random(shape) < 0.5, float(lo), float(hi))
         case "small":
             return np.clip(random.integers(-2, 3, shape), lo, hi).astype(np.float64)
         case "constant":
-            return np.full(shape, float(random.choice([lo, hi, 0])))
+            return np.broadcast_to(random.choice([lo, hi, 0], each).astype(np.float64), shape)
         case "single":
-            return np.where(random.random(shape) * anything.size < 1.5, anything, 0.0)
+            return np.where(random.random(shape) * prod(shape[1:]) < 1.5, anything, 0.0)
         case "beyond":
             return anything * 2.0 ** random.integers(0, 6, shape) + random.normal(0, 1, shape)
         case "ties":

@@ -32,7 +32,9 @@ SEARCHED = 16
 """Once in so many plans `-O2` and `-O3` search for their folding; else they meet an interval."""
 CALIBRATED = 6
 """Once in so many plans formats come from data, and none is given by hand."""
-TO_FIFOS = 4
+BUDGETED = 8
+"""Once in so many plans integers need not be exact, but be within a budget, which is searched."""
+TO_FIFOS = 8
 """Once in so many brief plans FIFOs get depths; bits do not depend on them."""
 
 
@@ -49,13 +51,13 @@ def _passes(pipeline: str, level: int) -> tuple[str, ...]:
     return tuple(map(str, parse_pipeline(placed(pipeline, level))))
 
 
-def numerics(source: Source) -> str:
+def numerics(source: Source, budgeted: int = BUDGETED) -> str:
     """From reals to integers: mostly exactly, at times within a budget or otherwise rounded."""
     before = ""
     if source.once_in(8):
         modes = f"rounding={source.one_of(ROUNDINGS)} overflow={source.one_of(OVERFLOWS)}"
         before = f"override-rounding{{{modes}}},"
-    budget = source.pick(0.01, 0.1, 1.0) if source.once_in(8) else None
+    budget = source.pick(0.01, 0.1, 1.0) if source.once_in(budgeted) else None
     return f"{before}{placed(PREPARE, 0)},{to_fixed(budget, source.once_in(16))}"
 
 
@@ -131,12 +133,12 @@ def brief_plan(source: Source, events: int = 16, simulate: bool = False, pins: P
     if not simulate and not source.once_in(TO_FIFOS):
         pipeline = pipeline.removesuffix(f",{FIFOS}")
     return Plan(
-        numerics(source),
+        numerics(source, 4 * BUDGETED),
         (pipeline,),
         source.seed(),
         events,
         emulate=source.once_in(8),
-        text=source.once_in(64),
+        text=source.once_in(128),
         simulate=simulate,
         data=data(source) if source.once_in(4 * CALIBRATED) else None,
         brief=True,
