@@ -40,6 +40,8 @@ LARGEST = 200
 MOST_OUTPUTS = 3
 ENLARGED = 10
 """Once in so many times a layer is one that upsamples."""
+STEPPED = 6
+"""Once in so many times a layer is one that scales each channel, with few levels behind it."""
 _TRIES = 6
 _PLAIN = "quantized_bits(6,2,alpha=1)"
 _INDEX = "quantized_bits(3,3,keep_negative=0,alpha=1)"
@@ -123,6 +125,9 @@ class Drawer:
             again = self.source.once_in(8)
             grown = self._call_again() if again else self._new_layer(first)
             if grown is not None:
+                if _scales(self._class_of(grown)) and self.source.integer(0, 3):
+                    self._quantize(grown, quantizers.of_few_levels(self.source))
+                    return
                 unlikely = 10 if grown.rough or self._is_enlarged(grown) else 2
                 if self.source.once_in(unlikely) != grown.rough:
                     self._quantize(grown)
@@ -149,15 +154,21 @@ class Drawer:
         return self._called(layer, operands, layout.rough, sorted(own))
 
     def _likely(self, first: Tensor) -> Sequence[str]:
-        """All classes; at times upsampling alone, and behind it convolutions alone: passes look for
-        the two in a row."""
+        """All classes; at times upsampling alone, and behind it convolutions alone, or layers that
+        scale alone, with few levels behind them: passes look for such two in a row."""
+        scaling = [n for n in self.classes if _scales(n)]
+        if scaling and self.source.once_in(STEPPED):
+            return scaling
         enlarged = self._is_enlarged(first)
         chosen = [n for n in self.classes if ("Conv" in n if enlarged else _enlarges(n))]
         wanted = self.source.integer(0, 3) > 0 if enlarged else self.source.once_in(ENLARGED)
         return chosen if chosen and wanted else self.classes
 
     def _is_enlarged(self, tensor: Tensor) -> bool:
-        return _enlarges(self.layers[tensor.ref.layer].class_name)
+        return _enlarges(self._class_of(tensor))
+
+    def _class_of(self, tensor: Tensor) -> str:
+        return self.layers[tensor.ref.layer].class_name
 
     def _operands(self, recipe: Recipe, first: Tensor) -> list[Tensor] | None:
         """The tensors that a new layer reads; None where there are none that fit."""
@@ -255,6 +266,10 @@ class Drawer:
 
 def _enlarges(class_name: str) -> bool:
     return class_name.startswith("UpSampling")
+
+
+def _scales(class_name: str) -> bool:
+    return class_name.endswith("BatchNormalization")
 
 
 def _short(class_name: str) -> str:

@@ -15,6 +15,8 @@ from calocc.runtime.fuzzing.source import Source
 Parameters = dict[str, object]
 _ALPHAS = (None, 1, 1.0, 0.5, 2, 0.75)
 _SLOPES = (0.0, 0.5, 0.125, 1.0)
+ROUNDINGS = ("trn", "rnd", "trn_zero", "rnd_zero", "rnd_min_inf", "rnd_inf", "rnd_conv")
+OVERFLOWS = ("sat", "wrap", "sat_sym", "sat_zero")
 
 
 def _bits(source: Source) -> Parameters:
@@ -95,10 +97,9 @@ def _fixed_point(source: Source) -> Parameters:
         "bits": source.integer(1, 8),
         "integer": source.integer(-1, 5),
         "signed": source.pick(1, 0),
-        "rounding": source.pick("trn", "rnd", "trn_zero", "rnd_zero", "rnd_min_inf", "rnd_inf",
-                                "rnd_conv"),
-        "overflow": source.pick("sat", "wrap", "sat_sym", "sat_zero"),
-    }  # fmt: skip
+        "rounding": source.one_of(ROUNDINGS),
+        "overflow": source.one_of(OVERFLOWS),
+    }
 
 
 PARAMETERS: Mapping[str, Callable[[Source], Parameters]] = {
@@ -157,6 +158,20 @@ def of_activations(source: Source) -> str:
         if found.format is None or found.format.width <= 12:
             return str(found)
     return "quantized_bits(4,1,alpha=1)"
+
+
+def of_few_levels(source: Source) -> str:
+    """A cast to at most eight levels, which rounds and overflows in any way, most often saturating
+    or wrapping."""
+    bits = source.integer(1, 3)
+    given = {
+        "bits": bits,
+        "integer": source.integer(0, bits),
+        "signed": source.flag(),
+        "rounding": source.one_of(ROUNDINGS),
+        "overflow": source.pick("sat", "wrap", *OVERFLOWS),
+    }
+    return f"fixed_point({','.join(f'{key}={value!r}' for key, value in given.items())})"
 
 
 def on_a_grid(text: str) -> bool:

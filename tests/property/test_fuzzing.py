@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,11 @@ from calocc.compiler.fuzz_main import main
 from calocc.compiler.keras.importer import known_layers
 from calocc.compiler.pipeline import NUMERICS
 from calocc.compiler.stages import Stage
-from calocc.dialects.fixed.format import Rounding
+from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.fixed.types import RoundingAttr
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import QUANTIZERS
+from calocc.passes import thresholds
 from calocc.passes.lowering import softmax
 from calocc.passes.narrow_widths import NarrowWidths
 from calocc.runtime.fuzzing import reproducer
@@ -197,6 +199,16 @@ def test_a_brief_case_names_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     assert case.plan.brief
     assert [f.kind for f in failures_of(case)] == ["bits/narrow-widths"]
     assert [str(f) for f in failures_of(one_by_one)] == [str(f) for f in failures_of(case)]
+
+
+def test_thresholds_of_casts_that_wrap_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if wrapping, not saturating, were what thresholds can do: few models have few levels that
+    wrap, behind what costs more than comparisons."""
+    monkeypatch.setattr(thresholds, "Overflow", SimpleNamespace(SAT=Overflow.WRAP))
+    options = replace(SMALL, classes=("BatchNormalization",), thorough=0)
+    cases = (case_of(options, number) for number in range(100))
+    found = next(failures for case in cases if (failures := failures_of(case)))
+    assert [failure.kind for failure in found] == ["bits/thresholds"]
 
 
 def test_a_model_is_through_once_every_stage_was_compared() -> None:
