@@ -12,7 +12,7 @@ from calocc.runtime.fuzzing.configurations import pins
 from calocc.runtime.fuzzing.models import Drawn
 from calocc.runtime.fuzzing.plans import plan_for
 from calocc.runtime.fuzzing.source import Seeded
-from calocc.runtime.fuzzing.trial import Failure, Trial
+from calocc.runtime.fuzzing.trial import Failure, Trial, run_passes
 
 EVENTS, SEARCHED = 24, 512
 """Events of each round, and those that a search for a large distance may try."""
@@ -25,13 +25,19 @@ def attack_model(
     seconds: float | None,
     told: Callable[[Tally], None] = lambda _: None,
 ) -> Tally:
-    """Rounds of `EVENTS` events until there are `examples` or the time is up."""
+    """Rounds of `EVENTS` events until there are `examples` or the time is up.
+
+    Raises CaloccError for a model that calocc refuses.
+    """
     tally = Tally()
     tally.coverage.see_model(drawn.model)
+    tally.coverage.see_hls4ml(drawn.hls4ml)
     module, kept = drawn.module(), pins(drawn)
     for number in _rounds(examples, seconds):
         case = Case(drawn, plan_for(Seeded("attack", seed, number), EVENTS, SEARCHED, kept))
         trial, failures = run_round(module, case)
+        if trial.result.refusal is not None:
+            run_passes(module.clone(), case.plan.numerics)  # raises it again, with its advice
         tally.cases += EVENTS
         tally.thorough += EVENTS
         tally.through += trial.result.through
@@ -41,8 +47,7 @@ def attack_model(
         tally.coverage.add(trial.result.coverage)
         tally.failures += [(number, case, failure) for failure in failures]
         told(tally)
-        if failures or trial.result.refusal:
-            tally.refused += trial.result.refusal is not None
+        if failures:
             break
     return tally
 

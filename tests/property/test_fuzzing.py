@@ -20,9 +20,11 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from calocc.compiler import fuzz_main
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.fuzz_main import main
 from calocc.compiler.keras.importer import known_layers
+from calocc.compiler.keras.model import KerasLayer, TensorRef
 from calocc.compiler.pipeline import NUMERICS
 from calocc.compiler.stages import Stage
 from calocc.dialects.fixed.format import Overflow, Rounding
@@ -45,12 +47,14 @@ from calocc.runtime.fuzzing.cases import (
 )
 from calocc.runtime.fuzzing.coverage import Coverage, never_reached
 from calocc.runtime.fuzzing.draw import draw_model
+from calocc.runtime.fuzzing.models import assembled, write_h5
 from calocc.runtime.fuzzing.plans import level_pipeline
 from calocc.runtime.fuzzing.quantizers import PARAMETERS
 from calocc.runtime.fuzzing.recipes import RECIPES
 from calocc.runtime.fuzzing.shrink import Shrinker, smaller_models
 from calocc.runtime.fuzzing.simulations import Simulated, simulate_all
 from calocc.runtime.fuzzing.source import Seeded
+from calocc.runtime.fuzzing.target import attack_model
 from calocc.runtime.fuzzing.trial import Failure, Plan, Trial, run_passes
 from calocc.runtime.fuzzing.widening import widened
 from calocc.testing import assert_preserves_bits, foldings, formats, models, qnn_modules, tensors
@@ -314,6 +318,76 @@ def test_the_command_attacks_a_model(tmp_path: Path, capsys: pytest.CaptureFixtu
     given += [f"--set={text}" for text in drawn.settings]
     main([str(drawn.write(tmp_path / "m.h5")), "--examples", "20", *given])
     assert "executions compared" in capsys.readouterr().out
+
+
+CONFIGURATION = """\
+Model: {Precision: "fixed<9,4>", ReuseFactor: 1}
+LayerName: {dense: {Precision: {weight: "fixed<5,2>", result: "fixed<7,4,RND_CONV,SAT>"}}}
+"""
+
+
+@pytest.fixture
+def dense(tmp_path: Path) -> str:
+    """A file of one layer that says nothing of formats."""
+    kernel = np.array([[-2, 1.875], [0.125, -0.5]], np.float32)
+    ref, config = TensorRef("x", 0, 0), {"units": 2, "use_bias": False, "activation": "linear"}
+    layers = (
+        KerasLayer("x", "InputLayer", {"batch_input_shape": [None, 2]}, (), {}),
+        KerasLayer("dense", "Dense", config, ((ref,),), {"kernel": kernel}),
+    )
+    model = assembled("net", layers, (ref,), (TensorRef("dense", 0, 0),))
+    return str(write_h5(tmp_path / "dense.h5", model))
+
+
+def test_the_command_takes_a_configuration_of_hls4ml(
+    dense: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tallies: list[Tally] = []
+
+    def attack(*arguments: Any) -> Tally:
+        tallies.append(attack_model(*arguments))
+        return tallies[-1]
+
+    monkeypatch.setattr(fuzz_main, "attack_model", attack)
+    with pytest.raises(SystemExit):
+        main([dense, "--examples", "1"])
+    refused = capsys.readouterr()
+    assert "does not say how many bits" in refused.err
+    assert not refused.out.strip()
+    (tmp_path / "config.yml").write_text(CONFIGURATION)
+    main([dense, "--examples", "1", "--hls4ml-config", str(tmp_path / "config.yml")])
+    counts = tallies[0].coverage.counts
+    assert counts["roundings"].keys() == {"rnd_conv"}
+    assert {"5", "7", "9"} <= counts["widths"].keys()
+    assert counts["hls4ml settings"]["Precision of LayerName"] == 1
+    assert "executions compared" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("LayerName: {dens: {Precision: 'fixed<5,2>'}}", "no layer of this name"),
+        ("LayerName: {dense: {Precison: 'fixed<5,2>'}}", "did you mean Precision?"),
+        ("Model: {Precision: 'fixed<5;2>'}", "fixed<5;2>"),
+        ("Model: {", "it is no YAML"),
+        (None, "it cannot be read"),
+    ],
+)
+def test_the_command_refuses_a_bad_configuration(
+    text: str | None, problem: str, dense: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.yml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(SystemExit) as stopped:
+        main([dense, "--hls4ml-config", str(file), "-o", str(tmp_path / "found")])
+    printed = capsys.readouterr()
+    assert stopped.value.code == 1
+    assert printed.err.count("error: ") == 1
+    assert problem in printed.err
+    assert "Traceback" not in printed.err
+    assert not printed.out.strip()
+    assert not (tmp_path / "found").exists()
 
 
 def test_the_command_draws_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
