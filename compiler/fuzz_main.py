@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--replay", metavar="FILE", type=Path, help="run a saved failure again")
     add("--examples", metavar="N", type=_positive,
         help=f"models to draw, or events to try (default {DEFAULT_EXAMPLES})")  # fmt: skip
-    add("--time", metavar="SECONDS", type=float, help="when to begin no more")
+    add("--time", metavar="SECONDS", type=float, help="when to end: no case begins later")
     add("--seed", metavar="N", type=int, default=0, help="default %(default)s")
     add("--layers", metavar="K", type=_positive, default=6,
         help="most layers of a drawn model (default %(default)s)")  # fmt: skip
@@ -126,7 +126,7 @@ def _model(parsed: argparse.Namespace, console: Console) -> Tally:
 def _distinct(tally: Tally) -> list[tuple[int, Case, Failure]]:
     """The first failure of each kind."""
     kinds: dict[str, tuple[int, Case, Failure]] = {}
-    for number, case, failure in tally.failures:
+    for number, case, failure in sorted(tally.failures, key=lambda found: found[0]):
         kinds.setdefault(failure.kind, (number, case, failure))
     return list(kinds.values())
 

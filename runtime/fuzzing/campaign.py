@@ -1,7 +1,8 @@
 """Runs many cases: on several processes or a Dask cluster, in order, from where a run stopped.
 
 Chunks are handed out ahead and their results taken in order, so that what is printed and stored
-depends on the seed alone, whatever runs the chunks.
+depends on the seed alone, whatever runs the chunks. When the time is up, chunks end early; how many
+cases of each have run is stored, and a run that goes on begins with the next ones.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
-from time import monotonic
+from time import time
 from typing import Any
 
 from calocc.compiler.diagnostics import CaloccError
-from calocc.runtime.fuzzing.cases import Options, Tally, run_chunk
+from calocc.runtime.fuzzing.cases import Deadline, Options, Tally, run_chunk
+
+LAST = 8.0, 0.05
+"""Chunks begin with what g++ compiles, so none does in the last seconds of a run, or the last part
+of one that is long."""
 
 
 @dataclass(eq=False)
@@ -64,7 +70,10 @@ class DaskMissing(CaloccError):
 
 @dataclass
 class Campaign:
-    """A run: chunks from `done` on, until there are enough cases or the time is up."""
+    """A run: what is left of chunks from `done` on, until there are enough cases or the time is up.
+
+    Of later chunks `begun` says how many cases have run.
+    """
 
     options: Options
     examples: int | None = None
@@ -72,6 +81,7 @@ class Campaign:
     state: Path | None = None
     tally: Tally = field(default_factory=Tally)
     done: int = 0
+    begun: dict[int, int] = field(default_factory=dict[int, int])
 
     def run(
         self, executor: Executor, ahead: int, told: Callable[[Tally], None] = lambda _: None
@@ -81,37 +91,59 @@ class Campaign:
         Raises BadState for a state file that does not fit.
         """
         self._resume()
-        started = monotonic()
-        waiting: deque[Future[Tally]] = deque()
-        indices = self._indices(started)
+        waiting: deque[tuple[int, Future[Tally]]] = deque()
+        chunks = self._chunks()
         for _ in range(ahead):
-            self._submit(executor, waiting, indices)
+            self._submit(executor, waiting, chunks)
         while waiting:
-            self.tally.add(waiting.popleft().result())
-            self.done += 1
+            index, future = waiting.popleft()
+            self._add(index, future.result())
             self._store()
             told(self.tally)
-            self._submit(executor, waiting, indices)
+            self._submit(executor, waiting, chunks)
         return self.tally
 
-    def _indices(self, started: float) -> Iterator[int]:
-        """The chunks to run."""
-        index = self.done
-        while self._goes_on(index, started):
-            yield index
+    def _chunks(self) -> Iterator[tuple[int, Deadline]]:
+        """The chunks to run and when they are to end; the first one begins, however late it is."""
+        deadline, index = self._deadline(), self.done
+        first = replace(deadline, margin=-inf)
+        while not self._is_enough(index):
+            if self.begun.get(index, 0) < self.options.chunk:
+                yield index, first
+                first = deadline
+                if deadline.is_near():
+                    return
             index += 1
 
-    def _goes_on(self, index: int, started: float) -> bool:
-        enough = self.examples is not None and index * self.options.chunk >= self.examples
-        late = self.seconds is not None and monotonic() - started >= self.seconds
-        return not enough and not late
+    def _deadline(self) -> Deadline:
+        if self.seconds is None:
+            return Deadline()
+        margin = min(max(LAST[0], LAST[1] * self.seconds), self.seconds / 2)
+        return Deadline(time() + self.seconds, margin)
+
+    def _is_enough(self, index: int) -> bool:
+        return self.examples is not None and index * self.options.chunk >= self.examples
 
     def _submit(
-        self, executor: Executor, waiting: deque[Future[Tally]], indices: Iterator[int]
+        self,
+        executor: Executor,
+        waiting: deque[tuple[int, Future[Tally]]],
+        chunks: Iterator[tuple[int, Deadline]],
     ) -> None:
-        index = next(indices, None)
-        if index is not None:
-            waiting.append(executor.submit(run_chunk, self.options, index))
+        chunk = next(chunks, None)
+        if chunk is not None:
+            index, deadline = chunk
+            begun = self.begun.get(index, 0)
+            future = executor.submit(run_chunk, self.options, index, begun, deadline)
+            waiting.append((index, future))
+
+    def _add(self, index: int, tally: Tally) -> None:
+        """What came of more cases of a chunk."""
+        self.tally.add(tally)
+        self.begun[index] = self.begun.get(index, 0) + tally.cases
+        while self.begun.get(self.done) == self.options.chunk:
+            del self.begun[self.done]
+            self.done += 1
 
     # ---- the state file --------------------------------------------------------------------------
 
@@ -120,19 +152,19 @@ class Campaign:
         if self.state is None:
             return
         draft = self.state.with_name(f".{self.state.name}")
-        draft.write_bytes(pickle.dumps((self.options, self.done, self.tally)))
+        draft.write_bytes(pickle.dumps((self.options, self.done, self.begun, self.tally)))
         draft.replace(self.state)
 
     def _resume(self) -> None:
         if self.state is None or not self.state.is_file():
             return
         try:
-            options, done, tally = _Reader(self.state.open("rb")).load()
+            options, done, begun, tally = _Reader(self.state.open("rb")).load()
         except Exception as error:  # whatever a damaged file makes of pickle
             raise BadState(str(self.state), f"it cannot be read: {error}") from None
         if options != self.options:
             raise BadState(str(self.state), "it belongs to a run with other options")
-        self.done, self.tally = done, tally
+        self.done, self.begun, self.tally = done, begun, tally
 
 
 class _Reader(pickle.Unpickler):

@@ -1,7 +1,8 @@
 """A case: a model, what is done with it, and what came of that.
 
 Cases are numbered; a number and the seed of the run say all about a case, whichever process runs
-it. Cases run in chunks, whose C++ is compiled together.
+it. Cases run in chunks, whose C++ is compiled together. A chunk may end early and be gone on with:
+how many of its cases have run says which.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
-from time import process_time
+from time import process_time, time
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -170,28 +172,64 @@ def _simulated(trial: Trial) -> Simulated:
     return Simulated(trial.result.finished[-1][1], [x[events] for x in trial.result.inputs])
 
 
-def run_chunk(options: Options, index: int) -> Tally:
-    """The cases of one chunk, all checks."""
+@dataclass(frozen=True)
+class Deadline:
+    """When a run is to end, in seconds since the epoch, by which clocks of several machines agree;
+    in the last seconds before that, `margin` of them, no chunk begins."""
+
+    end: float = inf
+    margin: float = 0.0
+
+    def is_near(self) -> bool:
+        """Whether no chunk begins any more."""
+        return time() >= self.end - self.margin
+
+    def is_over(self) -> bool:
+        """Whether no case begins any more."""
+        return time() >= self.end
+
+
+def run_chunk(
+    options: Options, index: int, begun: int = 0, deadline: Deadline = Deadline()
+) -> Tally:
+    """All checks on the cases of one chunk, but for the first `begun`, until the deadline.
+
+    The tally counts the cases that have run, which are the next ones. Those whose C++ is compiled
+    together come first, and are all run if any is.
+    """
     tally, simulated = Tally(), list[tuple[int, Case, Trial]]()
-    for number in range(index * options.chunk, (index + 1) * options.chunk):
-        since = process_time()
-        case = case_of(options, number)
-        tally.coverage.see_model(case.drawn.model)
-        tally.coverage.see_hls4ml(case.drawn.hls4ml)
-        tally.took("draw", since)
-        since = process_time()
-        trial = run_trial(case)
-        tally.took("stages", since)
-        tally.cases += 1
-        tally.thorough += not case.plan.brief
-        tally.through += trial.result.through
-        tally.runs += trial.result.runs
-        tally.emulated += trial.result.emulated
-        _count(tally, number, case, trial)
+    if deadline.is_near():
+        return tally
+    together = min(options.simulated, options.chunk)
+    for offset in range(begun, options.chunk):
+        if offset > begun and offset >= together and deadline.is_over():
+            break
+        number = index * options.chunk + offset
+        case, trial = _run_case(options, number, tally)
         if case.plan.simulate:
             simulated.append((number, case, trial))
-    _simulate_chunk(tally, simulated)
+        if offset == together - 1:
+            _simulate_chunk(tally, simulated)
     return tally
+
+
+def _run_case(options: Options, number: int, tally: Tally) -> tuple[Case, Trial]:
+    """A case, and what came of all of it but the generated C++, which is counted."""
+    since = process_time()
+    case = case_of(options, number)
+    tally.coverage.see_model(case.drawn.model)
+    tally.coverage.see_hls4ml(case.drawn.hls4ml)
+    tally.took("draw", since)
+    since = process_time()
+    trial = run_trial(case)
+    tally.took("stages", since)
+    tally.cases += 1
+    tally.thorough += not case.plan.brief
+    tally.through += trial.result.through
+    tally.runs += trial.result.runs
+    tally.emulated += trial.result.emulated
+    _count(tally, number, case, trial)
+    return case, trial
 
 
 def _count(tally: Tally, number: int, case: Case, trial: Trial) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -34,14 +37,16 @@ from calocc.dialects.qnn.quantizers import QUANTIZERS
 from calocc.passes import thresholds
 from calocc.passes.lowering import softmax
 from calocc.passes.narrow_widths import NarrowWidths
-from calocc.runtime.fuzzing import reproducer
+from calocc.runtime.fuzzing import cases, reproducer
 from calocc.runtime.fuzzing.campaign import BadState, Campaign, DaskMissing, executor_of
 from calocc.runtime.fuzzing.cases import (
     Case,
+    Deadline,
     Options,
     Tally,
     case_of,
     failures_of,
+    run_chunk,
     run_trial,
     simulate_trials,
 )
@@ -210,8 +215,8 @@ def test_thresholds_of_casts_that_wrap_are_found(monkeypatch: pytest.MonkeyPatch
     wrap, behind what costs more than comparisons."""
     monkeypatch.setattr(thresholds, "Overflow", SimpleNamespace(SAT=Overflow.WRAP))
     options = replace(SMALL, classes=("BatchNormalization",), thorough=0)
-    cases = (case_of(options, number) for number in range(100))
-    found = next(failures for case in cases if (failures := failures_of(case)))
+    drawn = (case_of(options, number) for number in range(100))
+    found = next(failures for case in drawn if (failures := failures_of(case)))
     assert [failure.kind for failure in found] == ["bits/thresholds"]
 
 
@@ -232,8 +237,8 @@ def test_a_wrong_bound_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(softmax, "recipe_deviation", nothing)
     options, plan = replace(SMALL, classes=("Softmax",), layers=1), Plan(NUMERICS, (), search=64)
-    cases = (replace(case_of(options, number), plan=plan) for number in range(20))
-    found = next(failures for case in cases if (failures := failures_of(case)))
+    drawn = (replace(case_of(options, number), plan=plan) for number in range(20))
+    found = next(failures for case in drawn if (failures := failures_of(case)))
     assert {failure.check for failure in found} == {"bound"}
     assert "certified are 0" in found[0].message
 
@@ -287,6 +292,36 @@ def test_a_run_goes_on_from_its_state(tmp_path: Path, whole: Tally) -> None:
     state.write_bytes(b"nothing")
     with pytest.raises(BadState, match="cannot be read"):
         Campaign(SMALL, state=state).run(Here(), ahead=1)
+
+
+def test_a_run_that_ends_within_a_chunk_goes_on_behind_it(tmp_path: Path, whole: Tally) -> None:
+    state = tmp_path / "state"
+    cut = Campaign(SMALL, examples=8, seconds=0.0, state=state)
+    assert cut.run(Here(), ahead=2).cases == 1
+    assert (cut.done, cut.begun) == (0, {0: 1})
+    resumed = Campaign(SMALL, examples=8, state=state)
+    tally = resumed.run(Here(), ahead=2)
+    assert (resumed.done, resumed.begun) == (2, {})
+    assert (tally.cases, tally.runs, tally.coverage) == (8, whole.runs, whole.coverage)
+
+
+def test_chunks_end_in_time_behind_what_is_compiled_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[int] = []
+
+    def compile_all(trials: Sequence[Trial]) -> int:
+        compiled.append(len(trials))
+        return len(trials)
+
+    monkeypatch.setattr(cases, "simulate_trials", compile_all)
+    options, over = replace(SMALL, chunk=5, simulated=2), time.time() - 1
+    begun = run_chunk(options, 0, 0, Deadline(over, margin=-math.inf))
+    assert (begun.cases, begun.simulated, compiled) == (2, 2, [2])
+    assert run_chunk(options, 0, 2, Deadline(over)).cases == 0
+    assert run_chunk(options, 1, 0, Deadline(over + 60, margin=90)).cases == 0
+    rest = run_chunk(options, 0, 2)
+    assert (rest.cases, rest.simulated, compiled) == (3, 0, [2])
 
 
 def test_a_cluster_gives_what_this_process_gives(whole: Tally) -> None:
