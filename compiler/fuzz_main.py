@@ -46,7 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--layers", metavar="K", type=_positive, default=6,
         help="most layers of a drawn model (default %(default)s)")  # fmt: skip
     add("--csim", metavar="N", type=int, default=Options.simulated,
-        help=f"models of every {Options.chunk} whose C++ is run (default %(default)s)")  # fmt: skip
+        help=f"models of every {Options.chunk * Options.compiled} whose C++ is run "
+             "(default %(default)s)")  # fmt: skip
     add("--thorough", metavar="N", type=int, default=Options.thorough,
         help="one model in N goes through every level pass by pass, 0 for none; the others are "
              "smaller, and take one of these ways (default %(default)s)")  # fmt: skip

@@ -44,13 +44,20 @@ class Options:
     seed: int = 0
     layers: int = 6
     events: int = 16
-    chunk: int = 400
+    chunk: int = 200
     """Cases that one job runs."""
-    simulated: int = 6
-    """Cases of a chunk whose generated C++ is compiled and run; 0 for none."""
-    thorough: int = 150
+    compiled: int = 4
+    """Of so many chunks one has cases whose generated C++ is compiled and run: most of what g++ does
+    it does once for all of them."""
+    simulated: int = 10
+    """Cases of such a chunk; 0 for none."""
+    thorough: int = 300
     """One case in so many goes through all levels pass by pass; the others are brief. 0: none."""
     classes: tuple[str, ...] = ()
+
+    def together(self, index: int) -> int:
+        """How many cases of a chunk, the first ones, have their C++ compiled in one program."""
+        return min(self.simulated, self.chunk) if index % self.compiled == 0 else 0
 
     def is_thorough(self, number: int) -> bool:
         """Whether the case of this number is."""
@@ -108,9 +115,9 @@ def case_of(options: Options, number: int) -> Case:
         drawn = widened(source, drawn)
     if source.once_in(CONFIGURED):
         drawn = configured(source, drawn)
-    simulate = number % options.chunk < options.simulated
+    index, offset = divmod(number, options.chunk)
     draw = draw_plan if thorough else brief_plan
-    plan = draw(source, options.events, simulate, pins(drawn))
+    plan = draw(source, options.events, offset < options.together(index), pins(drawn))
     return Case(drawn if plan.data is None else Drawn(drawn.model), plan)
 
 
@@ -200,7 +207,7 @@ def run_chunk(
     tally, simulated = Tally(), list[tuple[int, Case, Trial]]()
     if deadline.is_near():
         return tally
-    together = min(options.simulated, options.chunk)
+    together = options.together(index)
     for offset in range(begun, options.chunk):
         if offset > begun and offset >= together and deadline.is_over():
             break
