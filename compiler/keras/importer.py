@@ -110,7 +110,7 @@ def module_of(model: KerasModel, overrides: Overrides, wishes: Wishes | None = N
             _import_call(builder, model, call, values)
     overrides.finish()
     results = [_value(values, model.name, ref) for ref in model.outputs]
-    return _finish(builder, model, ports, results)
+    return finished(builder, model, ports, results)
 
 
 def _value(values: dict[TensorRef, SSAValue], reader: str, ref: TensorRef) -> SSAValue:
@@ -207,9 +207,11 @@ def _import_call(
     values[TensorRef(call.layer, call.node, 0)] = result
 
 
-def _finish(
-    builder: Builder, model: KerasModel, ports: Iterable[Port], results: list[SSAValue]
+def finished(
+    builder: Builder, model: KerasModel, ports: Iterable[Port], results: Sequence[SSAValue]
 ) -> ModuleOp:
+    """The module of a model whose calls have been imported; `ports` are its inputs in the order of
+    the builder's arguments, `results` the values of its outputs."""
     builder.block.add_op(ReturnOp(*results))
     inputs = [a.type for a in builder.block.args]
     types = (inputs, [r.type for r in results])

@@ -25,8 +25,8 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.runtime.fuzzing.cases import Deadline, Options, Tally, run_chunk
 
 LAST = 8.0, 0.05
-"""Chunks begin with what g++ compiles, so none does in the last seconds of a run, or the last part
-of one that is long."""
+"""Chunks begin with what g++ compiles, so none of those does in the last seconds of a run, or the
+last part of one that is long."""
 
 
 @dataclass(eq=False)
@@ -111,7 +111,7 @@ class Campaign:
             if self.begun.get(index, 0) < self.options.chunk:
                 yield index, first
                 first = deadline
-                if deadline.is_near():
+                if deadline.is_near(compiles=False):
                     return
             index += 1
 

@@ -47,8 +47,8 @@ class Options:
     chunk: int = 200
     """Cases that one job runs."""
     compiled: int = 4
-    """Of so many chunks one has cases whose generated C++ is compiled and run: most of what g++ does
-    it does once for all of them."""
+    """Of so many chunks one has cases whose generated C++ is compiled and run: most of its work g++
+    does once for all of them."""
     simulated: int = 10
     """Cases of such a chunk; 0 for none."""
     thorough: int = 300
@@ -182,14 +182,14 @@ def _simulated(trial: Trial) -> Simulated:
 @dataclass(frozen=True)
 class Deadline:
     """When a run is to end, in seconds since the epoch, by which clocks of several machines agree;
-    in the last seconds before that, `margin` of them, no chunk begins."""
+    in the last seconds before that, `margin` of them, no chunk begins that compiles C++."""
 
     end: float = inf
     margin: float = 0.0
 
-    def is_near(self) -> bool:
-        """Whether no chunk begins any more."""
-        return time() >= self.end - self.margin
+    def is_near(self, compiles: bool) -> bool:
+        """Whether no chunk begins any more that compiles, or that does not."""
+        return time() >= self.end - (self.margin if compiles else min(self.margin, 0.0))
 
     def is_over(self) -> bool:
         """Whether no case begins any more."""
@@ -205,9 +205,9 @@ def run_chunk(
     together come first, and are all run if any is.
     """
     tally, simulated = Tally(), list[tuple[int, Case, Trial]]()
-    if deadline.is_near():
-        return tally
     together = options.together(index)
+    if deadline.is_near(compiles=begun < together):
+        return tally
     for offset in range(begun, options.chunk):
         if offset > begun and offset >= together and deadline.is_over():
             break

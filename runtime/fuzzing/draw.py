@@ -11,14 +11,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.keras.config import LayerConfig
+from calocc.compiler.keras.importer import finished
 from calocc.compiler.keras.layers.masks import passes_mask
 from calocc.compiler.keras.layers.registry import IMPORTERS, Builder, Overrides
-from calocc.compiler.keras.model import KerasLayer, TensorRef
+from calocc.compiler.keras.model import KerasLayer, KerasModel, TensorRef
+from calocc.compiler.ports import Port
 from calocc.compiler.settings import parse_settings
 from calocc.dialects.qnn.op import Shape, real_tensor, shape_of
 from calocc.runtime.fuzzing import (
@@ -85,8 +88,25 @@ class Drawer:
             self._grow()
         outputs = self._outputs()
         whole = assembled("net", tuple(self.layers.values()), tuple(self.inputs), outputs)
-        drawn = Drawn(whole, tuple(self.settings), self.formats)
-        return pruned(drawn, outputs)
+        drawn = pruned(Drawn(whole, tuple(self.settings), self.formats), outputs)
+        return drawn.grown(self._module(drawn.model, outputs))
+
+    def _module(self, model: KerasModel, outputs: Sequence[TensorRef]) -> ModuleOp:
+        """What has grown, but for what the outputs do not need."""
+        values = {t.ref: t.value for t in self.tensors}
+        results, block = [values[ref] for ref in outputs], self.builder.block
+        for op in reversed(list(block.ops)):
+            if not op.results[0].uses and op.results[0] not in results:
+                op.detach()
+                op.erase()
+        for argument in block.args:
+            if not argument.uses and argument not in results:
+                block.erase_arg(argument)
+        ports = [
+            Port(ref.layer, shape_of(argument))
+            for ref, argument in zip(model.inputs, block.args, strict=True)
+        ]
+        return finished(self.builder, model, ports, results)
 
     # ---- inputs and outputs ----------------------------------------------------------------------
 
@@ -97,6 +117,7 @@ class Drawer:
         shape = (*(source.integer(1, 6) for _ in range(rank - 1)), source.integer(1, 4))
         layer = KerasLayer(name, "InputLayer", {"batch_input_shape": [None, *shape]}, (), {})
         value = self.builder.block.insert_arg(real_tensor(shape), len(self.inputs))
+        value.name_hint = name
         self.layers[name] = layer
         ref = TensorRef(name, 0, 0)
         self.inputs.append(ref)

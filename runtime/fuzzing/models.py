@@ -44,7 +44,10 @@ class Drawn:
         """
         overrides = Overrides(parse_settings(self.settings).formats)
         model, wishes = self.model if path is None else read_model(path), self.wishes()
-        module = module_of(model, overrides, wishes)
+        return self._declared(module_of(model, overrides, wishes), wishes)
+
+    def _declared(self, module: ModuleOp, wishes: HlsWishes | None = None) -> ModuleOp:
+        """A module of the model with the formats of its inputs."""
         formats = {name: parse_format(name, text) for name, text in self.inputs.items()}
         declare_inputs(module, formats)
         if wishes is not None:
@@ -56,6 +59,11 @@ class Drawn:
     def imported(self) -> ModuleOp:
         """What `module` returns from memory, once for all who do not change it."""
         return self.module()
+
+    def grown(self, module: ModuleOp) -> Drawn:
+        """With a module that has grown with the model, so that it need not be imported."""
+        vars(self)["imported"] = self._declared(module)
+        return self
 
     @property
     def is_taken(self) -> bool:

@@ -319,7 +319,9 @@ def test_chunks_end_in_time_behind_what_is_compiled_together(
     begun = run_chunk(options, 0, 0, Deadline(over, margin=-math.inf))
     assert (begun.cases, begun.simulated, compiled) == (2, 2, [2])
     assert run_chunk(options, 0, 2, Deadline(over)).cases == 0
-    assert run_chunk(options, 1, 0, Deadline(over + 60, margin=90)).cases == 0
+    soon = Deadline(over + 60, margin=90)
+    assert run_chunk(options, options.compiled, 0, soon).cases == 0
+    assert run_chunk(options, options.compiled + 1, 0, soon).cases == 5
     rest = run_chunk(options, 0, 2)
     assert (rest.cases, rest.simulated, compiled) == (3, 0, [2])
 
