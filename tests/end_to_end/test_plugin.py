@@ -45,20 +45,23 @@ def model(tmp_path: Path) -> Path:
     return write_model(tmp_path / "model.h5", sequential(*layers), {})
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """A copy, as building leaves files behind."""
-    return Path(shutil.copytree(PACKAGE, tmp_path / "source"))
+def installed(package: Path, place: Path) -> Path:
+    """The place of a package that is built from a copy, as building leaves files behind."""
+    install(Path(shutil.copytree(package, place / "source")), place / "site")
+    return place / "site"
 
 
-def test_an_installed_package_adds_a_layer(tmp_path: Path, model: Path, source: Path) -> None:
-    place = tmp_path / "site"
-    place.mkdir()
-    without = calocc(place, str(model))
+@pytest.fixture(scope="module")
+def powers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The place where the package of a layer is installed."""
+    return installed(PACKAGE, tmp_path_factory.mktemp("powers"))
+
+
+def test_an_installed_package_adds_a_layer(tmp_path: Path, model: Path, powers: Path) -> None:
+    without = calocc(tmp_path, str(model))
     assert without.returncode == 1
     assert "layer 'y' (Square): this class of layer is not known" in without.stderr
-    install(source, place)
-    done = calocc(place, str(model), "-o", str(tmp_path / "design"))
+    done = calocc(powers, str(model), "-o", str(tmp_path / "design"))
     assert done.returncode == 0, done.stderr
 
     from calocc.compiler.design import load
@@ -68,9 +71,9 @@ def test_an_installed_package_adds_a_layer(tmp_path: Path, model: Path, source: 
     assert np.array_equal(load(tmp_path / "design").predict(x), expected)
 
 
-def test_two_packages_with_one_layer_clash(tmp_path: Path, model: Path, source: Path) -> None:
-    place = tmp_path / "site"
-    install(source, place)
+def test_two_packages_with_one_layer_clash(tmp_path: Path, model: Path, powers: Path) -> None:
+    place = Path(shutil.copytree(powers, tmp_path / "site"))
+    source = Path(shutil.copytree(PACKAGE, tmp_path / "source"))
     other = source / "calocc_powers"
     other.rename(source / "other_powers")
     text = (source / "pyproject.toml").read_text()
@@ -84,10 +87,10 @@ def test_two_packages_with_one_layer_clash(tmp_path: Path, model: Path, source: 
     assert "other_powers" in done.stderr
 
 
-def test_a_broken_package_is_named(tmp_path: Path, model: Path, source: Path) -> None:
-    (source / "calocc_powers" / "__init__.py").write_text("import nothing_of_that_name\n")
-    install(source, tmp_path / "site")
-    done = calocc(tmp_path / "site", str(model))
+def test_a_broken_package_is_named(tmp_path: Path, model: Path, powers: Path) -> None:
+    place = Path(shutil.copytree(powers, tmp_path / "site"))
+    (place / "calocc_powers" / "__init__.py").write_text("import nothing_of_that_name\n")
+    done = calocc(place, str(model))
     assert done.returncode == 1
     assert "plug-in 'powers' (calocc_powers)" in done.stderr
     assert "Traceback" not in done.stderr
@@ -102,10 +105,7 @@ ROWS, CHANNELS = 6, 4
 @pytest.fixture(scope="module")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The place where it is installed."""
-    place = tmp_path_factory.mktemp("complete")
-    source = Path(shutil.copytree(COMPLETE, place / "source"))
-    install(source, place / "site")
-    return place / "site"
+    return installed(COMPLETE, tmp_path_factory.mktemp("complete"))
 
 
 def running_model(path: Path, *, last: bool) -> Path:
@@ -164,23 +164,21 @@ def test_its_passes_and_targets_are_known_to_calocc_opt(complete: Path, tmp_path
     assert "->" in shown.stdout
 
 
-def test_a_place_that_no_pipeline_has_is_refused(tmp_path: Path, model: Path) -> None:
-    source = Path(shutil.copytree(COMPLETE, tmp_path / "source"))
-    module = source / "calocc_running" / "universe.py"
+def test_a_place_that_no_pipeline_has_is_refused(tmp_path: Path, complete: Path) -> None:
+    place = Path(shutil.copytree(complete, tmp_path / "site"))
+    module = place / "calocc_running" / "universe.py"
     module.write_text(module.read_text().replace('after="canonicalize"', 'after="nothing"'))
-    install(source, tmp_path / "site")
-    done = calocc(tmp_path / "site", str(running_model(tmp_path / "run.h5", last=False)))
+    done = calocc(place, str(running_model(tmp_path / "run.h5", last=False)))
     assert done.returncode == 1
     assert "no pipeline has the pass 'nothing'" in done.stderr
 
 
-def test_a_missing_kernel_is_named(tmp_path: Path) -> None:
-    source = Path(shutil.copytree(COMPLETE, tmp_path / "source"))
-    (source / "calocc_running" / "kernels" / "calocc_running_sum.h").unlink()
-    install(source, tmp_path / "site")
+def test_a_missing_kernel_is_named(tmp_path: Path, complete: Path) -> None:
+    place = Path(shutil.copytree(complete, tmp_path / "site"))
+    (place / "calocc_running" / "kernels" / "calocc_running_sum.h").unlink()
     design = tmp_path / "design"
     model = running_model(tmp_path / "run.h5", last=False)
-    done = calocc(tmp_path / "site", str(model), "-o", str(design))
+    done = calocc(place, str(model), "-o", str(design))
     assert done.returncode == 1
     assert "kernel calocc_running_sum.h: no package brings this header" in done.stderr
     assert not design.exists()
@@ -188,8 +186,7 @@ def test_a_missing_kernel_is_named(tmp_path: Path) -> None:
 
 def test_a_wrong_pass_is_found_as_the_page_on_fuzzing_shows(tmp_path: Path) -> None:
     """What is drawn changes with the fuzzer: only the pass and the commands have to be the same."""
-    place = tmp_path / "site"
-    install(Path(shutil.copytree(ROOT / "examples" / "plugin_broken", tmp_path / "source")), place)
+    place = installed(ROOT / "examples" / "plugin_broken", tmp_path)
     page = (ROOT / "docs" / "fuzzing.md").read_text().splitlines()
     command = next(line for line in page if line.startswith("calocc-fuzz --random --examples 1"))
     found = calocc(place, *command.split()[1:], tool="fuzz_main")
