@@ -64,6 +64,8 @@ def scheduled_iterations(design: Design, events: int) -> list[int]:
 
 @cache
 def stage_of(example: Example, level: int, stage: str) -> ModuleOp:
+    if stage == "dataflow":
+        return design_of(example, level).module
     return Compilation(example.model, Options(level)).stage(stage)
 
 
