@@ -7,6 +7,7 @@ from math import prod
 
 from xdsl.dialects.builtin import ModuleOp
 
+from calocc.compiler.ports import main_function
 from calocc.dialects.qnn.conv import ConvOp
 from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.op import shape_of
@@ -16,12 +17,12 @@ def pins_for(module: ModuleOp, reuse: Mapping[str, int]) -> tuple[str, ...]:
     """The reuse factors of a fixed-point `qnn` module's layers as foldings that `balance` keeps.
 
     Only dense layers and convolutions have one; as in hls4ml, it is at most the products of a
-    vector.
+    vector, of the smallest product of a layer that has several. What a recurrent layer does step by
+    step has no folding.
     """
-    products = {
-        op.layer_name: prod(shape_of(op.w))
-        for op in module.walk()
-        if isinstance(op, DenseOp | ConvOp)
-    }
-    factors = ((layer, min(reuse[layer], n)) for layer, n in products.items() if layer in reuse)
-    return tuple(f"{layer}.reuse={factor}" for layer, factor in factors)
+    most: dict[str, int] = {}
+    for op in main_function(module).body.block.ops:
+        if isinstance(op, DenseOp | ConvOp) and op.layer_name in reuse:
+            products = prod(shape_of(op.w))
+            most[op.layer_name] = min(most.get(op.layer_name, products), products)
+    return tuple(f"{layer}.reuse={min(reuse[layer], n)}" for layer, n in most.items())

@@ -264,12 +264,13 @@ def _set_layouts(op: DataflowOp, layouts: tuple[Layout, ...]) -> None:
 
 
 def require_layers(function: FuncOp, pins: Pins) -> None:
-    """Raise BadPin for a layer that has no folding."""
+    """Raise BadPin for a layer that has no matrix product, or none any more."""
     layers = {op.layer_name for op in function.body.block.ops if isinstance(op, MatvecOp)}
     for layer in pins:
         if layer not in layers:
-            known = ", ".join(sorted(layers))
-            raise BadPin(layer, f"no dense layer or convolution has this name; there are {known}")
+            known = ", ".join(sorted(layers)) or "no layer"
+            problem = "no matrix product is left to fold in a layer of this name"
+            raise BadPin(layer, f"{problem}; there are those of {known}")
 
 
 def parse_pins(texts: tuple[str, ...]) -> dict[str, dict[str, int]]:

@@ -15,9 +15,11 @@ from calocc.compiler.hls4ml.configuration import (
 )
 from calocc.compiler.hls4ml.reuse import pins_for
 from calocc.compiler.keras.model import KerasModel
+from calocc.compiler.pipeline import NUMERICS, SIMPLIFY
 from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.runtime.fuzzing.models import Drawn
 from calocc.runtime.fuzzing.source import Source
+from calocc.runtime.fuzzing.trial import CONTEXT, passes_of
 
 Entries = dict[str, Any]
 
@@ -51,9 +53,21 @@ def read_sections(file: Path) -> Entries:
 
 
 def pins(drawn: Drawn) -> tuple[str, ...]:
-    """The reuse factors of a model's configuration, as foldings that `balance` keeps."""
+    """The reuse factors of a model's configuration, as foldings that `balance` keeps.
+
+    As `calocc` does, it asks how many products are left when layers are simplified. What fails on
+    the way there is for trials to find.
+    """
     wishes = drawn.wishes()
-    return () if wishes is None else pins_for(drawn.imported, wishes.reuse)
+    if wishes is None or not wishes.reuse:
+        return ()
+    module = drawn.imported.clone()
+    try:
+        for step in passes_of(f"{NUMERICS},{SIMPLIFY[3]}"):
+            step.apply(CONTEXT, module)
+    except Exception:
+        return ()
+    return pins_for(module, wishes.reuse)
 
 
 def _entries(source: Source, model: KerasModel) -> Entries:

@@ -22,6 +22,7 @@ from calocc.compiler.diagnostics import CaloccError
 from calocc.compiler.hls4ml.errors import BadHlsConfig, HlsContradiction, HlsWrap
 from calocc.compiler.main import main
 from calocc.dialects.dataflow.compute import MatvecOp
+from calocc.passes.balance import BadPin
 
 Reals = NDArray[np.float64]
 RANDOM = np.random.default_rng(11)
@@ -133,6 +134,34 @@ def test_reuse_factors_by_model_class_and_name() -> None:
     assert shared.pe * shared.simd == 64 * 32 // 16
     assert (alone.pe, alone.simd) == (32, 32)
     assert set_by_hand.pe == 5
+
+
+def test_reuse_factors_are_at_most_the_products_of_what_is_folded(tmp_path: Path) -> None:
+    """A recurrent layer multiplies what comes in at once, and what it remembers step by step."""
+    weights = {"r": {"kernel": np.ones((1, 3)), "recurrent_kernel": np.ones((3, 3))}}
+    layers = [
+        entry("x", "InputLayer", batch_input_shape=[None, 2, 1], dtype="float32"),
+        entry("r", "SimpleRNN", "x", units=3, activation="relu", use_bias=False),
+        entry("y", "Dense", "r", units=2, activation="linear", use_bias=False),
+    ]
+    file = write_layers(tmp_path / "r.h5", layers, {**weights, "y": {"kernel": np.ones((3, 2))}})
+    config = {"Model": {**MODEL, "ReuseFactor": 5}}
+    design = calocc.compile(file, hls4ml_config=config, settings=("r.state=ufixed<6,3>",))
+    assert [product(design, name).pe for name in ("r", "y")] == [1, 1]
+
+
+def test_a_folding_for_a_layer_of_which_nothing_is_left(tmp_path: Path) -> None:
+    layers = [
+        entry("x", "InputLayer", batch_input_shape=[None, 2], dtype="float32"),
+        entry("gone", "Dense", "x", units=2, activation="linear", use_bias=False),
+        entry("y", "Dense", "x", units=2, activation="linear", use_bias=False),
+        entry("sum", "Add", "gone", "y"),
+    ]
+    weights = {"gone": {"kernel": np.zeros((2, 2))}, "y": {"kernel": np.ones((2, 2))}}
+    file = write_layers(tmp_path / "gone.h5", layers, weights)
+    calocc.compile(file, hls4ml_config={"Model": {**MODEL, "ReuseFactor": 2}})
+    with pytest.raises(BadPin, match="no matrix product is left"):
+        calocc.compile(file, hls4ml_config={"Model": MODEL}, settings=("gone.pe=1",))
 
 
 def test_strategies_that_a_design_does_not_have_are_noted() -> None:
