@@ -43,7 +43,7 @@ LARGEST = 200
 MOST_OUTPUTS = 3
 ENLARGED = 10
 """Once in so many times a layer is one that upsamples."""
-STEPPED = 6
+STEPPED = 5
 """Once in so many times a layer is one that scales each channel, with few levels behind it."""
 _TRIES = 6
 _PLAIN = "quantized_bits(6,2,alpha=1)"
@@ -146,7 +146,7 @@ class Drawer:
             again = self.source.once_in(8)
             grown = self._call_again() if again else self._new_layer(first)
             if grown is not None:
-                if _scales(self._class_of(grown)) and self.source.integer(0, 3):
+                if _scales(self._class_of(grown)) and self.source.integer(0, 7):
                     self._quantize(grown, quantizers.of_few_levels(self.source))
                     return
                 unlikely = 10 if grown.rough or self._is_enlarged(grown) else 2

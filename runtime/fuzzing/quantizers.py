@@ -166,10 +166,10 @@ def of_few_levels(source: Source) -> str:
     bits = source.integer(1, 3)
     given = {
         "bits": bits,
-        "integer": source.integer(0, bits),
+        "integer": source.integer(-1, bits - 1),
         "signed": source.flag(),
         "rounding": source.one_of(ROUNDINGS),
-        "overflow": source.pick("sat", "wrap", *OVERFLOWS),
+        "overflow": source.pick("sat", "wrap", "sat", "wrap", *OVERFLOWS),
     }
     return f"fixed_point({','.join(f'{key}={value!r}' for key, value in given.items())})"
 
