@@ -7,14 +7,18 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 OUT    := build/deepcalo_image_calocc
 
-.PHONY: demo test xrt lint format docs clean
+.PHONY: demo test check xrt lint format docs clean
 
 demo: $(VENV)/.calocc
 	$(BIN)/calocc examples/deepcalo/deepcalo_image.h5 -O2 -o $(OUT)
 	$(BIN)/python examples/agree.py $(OUT) examples/deepcalo/test_data.npz
 
+# Types are checked while the tests run, which leave processors idle at their ends.
+test:
+	$(MAKE) -j2 lint check
+
 # Files in the order of tests/conftest.py, and not those of many tests first.
-test: lint xrt
+check: $(VENV)/.test xrt
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # The host library of a project is linked against XRT, of which the headers are enough. Without them
