@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ from calocc.compiler.fuzz_main import main
 from calocc.compiler.keras.importer import known_layers
 from calocc.compiler.keras.model import KerasLayer, TensorRef
 from calocc.compiler.pipeline import NUMERICS
+from calocc.compiler.ports import input_ports, output_ports
 from calocc.compiler.stages import Stage
 from calocc.dialects.fixed.format import Overflow, Rounding
 from calocc.dialects.fixed.types import RoundingAttr
@@ -37,6 +39,7 @@ from calocc.dialects.qnn.quantizers import QUANTIZERS
 from calocc.passes import thresholds
 from calocc.passes.lowering import softmax
 from calocc.passes.narrow_widths import NarrowWidths
+from calocc.runtime.emulator import execute
 from calocc.runtime.fuzzing import cases, reproducer
 from calocc.runtime.fuzzing.campaign import BadState, Campaign, DaskMissing, executor_of
 from calocc.runtime.fuzzing.cases import (
@@ -106,6 +109,26 @@ def test_a_model_is_the_same_in_a_file(number: int, tmp_path: Path) -> None:
     drawn = case_of(SMALL, number).drawn
     stored = drawn.module(drawn.write(tmp_path / "model.h5"))
     assert stored.is_structurally_equivalent(drawn.module())
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_what_has_grown_with_a_model_is_what_the_importer_makes_of_it(number: int) -> None:
+    drawn = draw_model(Seeded("grown", number))
+    grown, anew = drawn.imported, drawn.module()
+    grown.verify()
+    assert (input_ports(grown), output_ports(grown)) == (input_ports(anew), output_ports(anew))
+    random = np.random.default_rng(number)
+    events = [random.integers(-8, 9, (4, *port.shape)) / 4 for port in input_ports(anew)]
+    for one, other in zip(execute(grown, events), execute(anew, events), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_model_goes_to_other_processes_without_its_module() -> None:
+    case = case_of(SMALL, 1)
+    sent = pickle.loads(pickle.dumps(case))
+    assert case.drawn.is_taken
+    assert "imported" not in vars(sent.drawn)
+    assert str(sent.drawn.module()) == str(case.drawn.module())
 
 
 def test_wide_formats_are_drawn() -> None:
