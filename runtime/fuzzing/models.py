@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,7 +63,8 @@ class Drawn:
 
     def grown(self, module: ModuleOp) -> Drawn:
         """With a module that has grown with the model, so that it need not be imported."""
-        vars(self)["imported"] = self._declared(module)
+        with suppress(CaloccError):  # of which the importer will tell
+            vars(self)["imported"] = self._declared(module)
         return self
 
     @property
