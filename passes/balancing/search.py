@@ -206,6 +206,8 @@ class Search:
             longest = min(most, slowest * start.others)
             shares = self.division.fastest(longest, self.spent).shares
             goal = Goal(shares, max(int(start.others * pace), 1))
+            if goal in self._tried:
+                continue  # small designs are as fast as they can be at any pace
             function = self.trial(goal)
             if not self.fits(function):
                 continue
