@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -104,8 +103,6 @@ def _shown(console: Console, what: str, total: int | None) -> Generator[Callable
 def _random(parsed: argparse.Namespace, console: Console) -> Tally:
     options = Options(parsed.seed, parsed.layers, simulated=parsed.csim, thorough=parsed.thorough)
     examples = _examples(parsed)
-    if examples is not None and examples < options.chunk:
-        options = replace(options, chunk=examples)
     campaign = Campaign(options, examples, parsed.time, parsed.state)
     with (
         executor_of(parsed.jobs, parsed.scheduler) as executor,

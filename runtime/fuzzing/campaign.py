@@ -108,7 +108,7 @@ class Campaign:
         deadline, index = self._deadline(), self.done
         first = replace(deadline, margin=-inf)
         while not self._is_enough(index):
-            if self.begun.get(index, 0) < self.options.chunk:
+            if self._left(index):
                 yield index, first
                 first = deadline
                 if deadline.is_near(compiles=False):
@@ -124,6 +124,13 @@ class Campaign:
     def _is_enough(self, index: int) -> bool:
         return self.examples is not None and index * self.options.chunk >= self.examples
 
+    def _left(self, index: int) -> range:
+        """The cases of a chunk that are to run and have not."""
+        most = self.options.chunk
+        if self.examples is not None:
+            most = min(most, self.examples - index * self.options.chunk)
+        return range(self.begun.get(index, 0), most)
+
     def _submit(
         self,
         executor: Executor,
@@ -133,8 +140,7 @@ class Campaign:
         chunk = next(chunks, None)
         if chunk is not None:
             index, deadline = chunk
-            begun = self.begun.get(index, 0)
-            future = executor.submit(run_chunk, self.options, index, begun, deadline)
+            future = executor.submit(run_chunk, self.options, index, self._left(index), deadline)
             waiting.append((index, future))
 
     def _add(self, index: int, tally: Tally) -> None:

@@ -197,19 +197,20 @@ class Deadline:
 
 
 def run_chunk(
-    options: Options, index: int, begun: int = 0, deadline: Deadline = Deadline()
+    options: Options, index: int, part: range | None = None, deadline: Deadline = Deadline()
 ) -> Tally:
-    """All checks on the cases of one chunk, but for the first `begun`, until the deadline.
+    """All checks on the cases of one chunk, or of a part of it, until the deadline.
 
-    The tally counts the cases that have run, which are the next ones. Those whose C++ is compiled
-    together come first, and are all run if any is.
+    The tally counts the cases that have run, which are the first ones. Those whose C++ is compiled
+    together come before others, and are all run if any is.
     """
     tally, simulated = Tally(), list[tuple[int, Case, Trial]]()
-    together = options.together(index)
-    if deadline.is_near(compiles=begun < together):
+    part = range(options.chunk) if part is None else part
+    together = min(options.together(index), part.stop)
+    if deadline.is_near(compiles=part.start < together):
         return tally
-    for offset in range(begun, options.chunk):
-        if offset > begun and offset >= together and deadline.is_over():
+    for offset in part:
+        if offset > part.start and offset >= together and deadline.is_over():
             break
         number = index * options.chunk + offset
         case, trial = _run_case(options, number, tally)

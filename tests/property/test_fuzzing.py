@@ -317,6 +317,14 @@ def test_a_run_goes_on_from_its_state(tmp_path: Path, whole: Tally) -> None:
         Campaign(SMALL, state=state).run(Here(), ahead=1)
 
 
+def test_no_more_cases_run_than_are_asked_for(tmp_path: Path, whole: Tally) -> None:
+    state = tmp_path / "state"
+    first = Campaign(SMALL, examples=6, state=state)
+    assert first.run(Here(), ahead=2).cases == 6
+    assert (first.done, first.begun) == (1, {1: 2})
+    assert Campaign(SMALL, examples=8, state=state).run(Here(), ahead=1).runs == whole.runs
+
+
 def test_a_run_that_ends_within_a_chunk_goes_on_behind_it(tmp_path: Path, whole: Tally) -> None:
     state = tmp_path / "state"
     cut = Campaign(SMALL, examples=8, seconds=0.0, state=state)
@@ -339,13 +347,13 @@ def test_chunks_end_in_time_behind_what_is_compiled_together(
 
     monkeypatch.setattr(cases, "simulate_trials", compile_all)
     options, over = replace(SMALL, chunk=5, simulated=2), time.time() - 1
-    begun = run_chunk(options, 0, 0, Deadline(over, margin=-math.inf))
+    begun = run_chunk(options, 0, None, Deadline(over, margin=-math.inf))
     assert (begun.cases, begun.simulated, compiled) == (2, 2, [2])
-    assert run_chunk(options, 0, 2, Deadline(over)).cases == 0
+    assert run_chunk(options, 0, range(2, 5), Deadline(over)).cases == 0
     soon = Deadline(over + 60, margin=90)
-    assert run_chunk(options, options.compiled, 0, soon).cases == 0
-    assert run_chunk(options, options.compiled + 1, 0, soon).cases == 5
-    rest = run_chunk(options, 0, 2)
+    assert run_chunk(options, options.compiled, None, soon).cases == 0
+    assert run_chunk(options, options.compiled + 1, None, soon).cases == 5
+    rest = run_chunk(options, 0, range(2, 5))
     assert (rest.cases, rest.simulated, compiled) == (3, 0, [2])
 
 
