@@ -200,7 +200,7 @@ def check_close(
         assert (ball.radius < 0.05 * (1 + abs(ball.value).max())).mean() > 0.9, "says little"
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(data=st.data())
 def test_every_layer_is_the_same_from_an_archive(data: st.DataObject) -> None:
     model = data.draw(branches(tuple(DRAWS))).build()
