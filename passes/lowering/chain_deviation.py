@@ -117,7 +117,7 @@ def _spread(chain: Chain, deviation: Reals) -> Reals:
 def _through(stage: Stage, deviation: Reals) -> Reals:
     if isinstance(stage.op, FunctionOp):
         slope = STEEPEST.get(stage.op.kind.data, np.inf)
-        return slope * deviation if deviation.any() else EXACT
+        return np.where(deviation > 0, slope, 0.0) * deviation  # also where no slope is known
     known = [Operand(np.abs(c), EXACT) for c in stage.constants]
     return through(stage.op, [Operand(EXACT, deviation), *known])
 

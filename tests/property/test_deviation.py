@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 from qnn_networks import FLOAT64_NOISE, Network, Reals, float_network, network, run_passes
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, UnitAttr
 
 from calocc.compiler.calibration.bits import Bits
 from calocc.compiler.calibration.formats import Criterion
@@ -18,11 +18,14 @@ from calocc.compiler.calibration.request import Request
 from calocc.compiler.calibration.search import Calibration
 from calocc.compiler.pipeline import NUMERICS
 from calocc.compiler.ports import input_ports, output_ports
+from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.dense import DenseOp
 from calocc.dialects.qnn.elementwise import SubtractOp
-from calocc.dialects.qnn.function import FUNCTIONS, STEEPEST
+from calocc.dialects.qnn.function import FUNCTIONS, STEEPEST, FunctionOp
 from calocc.dialects.qnn.quantize import QuantizeOp
 from calocc.dialects.qnn.quantizers import QuantizedBits
+from calocc.passes.lowering.chain import Chain, Stage
+from calocc.passes.lowering.chain_deviation import of_chain
 from calocc.passes.lowering.deviation import quantized as cast_deviation
 from calocc.passes.lowering.forms import Form, rectified
 from calocc.runtime.attack import Attack
@@ -97,6 +100,19 @@ def test_what_two_branches_share_cancels() -> None:
     (port,) = output_ports(lowered)
     assert port.bound == 0
     assert Attack(model, lowered, random).run(2048) == [0.0]
+
+
+def test_equal_numbers_have_equal_values_under_a_function_of_any_slope() -> None:
+    """One channel is exact, of the other nothing is known behind the exponential function."""
+    net = Network((2,))
+    op = FunctionOp("exponential", net.inputs[0])
+    quantizer = QuantizedBits(8, 4, alpha=1.0)
+    last = QuantizeOp.real(op, quantizer, inserted=UnitAttr())
+    bounds = Interval(np.zeros(2, np.int64), np.full(2, 3), 2)
+    found = of_chain(Chain((Stage(op, ()),), last, 2), bounds, np.array([0.0, 0.5]), 0)
+    values = np.exp(np.arange(4) / 4)
+    lost = np.abs(quantizer(values) - values).max()
+    assert_array_equal(found, [lost, np.inf])
 
 
 def test_no_function_is_steeper_than_its_bound() -> None:
