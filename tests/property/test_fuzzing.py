@@ -204,6 +204,17 @@ def broken_case(
     raise AssertionError("nothing fails")
 
 
+def test_what_numpy_warns_of_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def apply(self: NarrowWidths, ctx: Context, op: ModuleOp) -> None:
+        np.multiply(np.inf, np.zeros(1))
+
+    monkeypatch.setattr(NarrowWidths, "apply", apply)
+    plan = Plan(NUMERICS, ("narrow-widths,partition-streams",))
+    result = Trial(case_of(SMALL, 2).drawn.module(), plan).run()
+    assert [str(f).splitlines()[0] for f in result.failures] == ["exception after narrow-widths"]
+    assert "RuntimeWarning: invalid value" in result.failures[0].message
+
+
 def test_a_broken_pass_is_found_shrunk_explained_and_replayed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
