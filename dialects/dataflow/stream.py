@@ -14,7 +14,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.dataflow.layout import Layout, image_of
 from calocc.dialects.fixed.format import Format
-from calocc.dialects.fixed.types import FixedType
+from calocc.dialects.fixed.types import FixedType, tensor_type
 
 WIDEST_BEAT = 4096
 """Bits of a beat at most: the widest FIFO and port of Vitis HLS (AMD UG1399, AXI4-Stream)."""
@@ -120,8 +120,7 @@ class StreamType(ParametrizedAttribute, TypeAttribute):
 
 @lru_cache(maxsize=4096)
 def _stream(shape: tuple[int, ...], format: Format, lanes: int, pixels: int) -> StreamType:
-    tensor = TensorType(FixedType.of(format), shape)
-    return StreamType(tensor, IntAttr(lanes), IntAttr(pixels))
+    return StreamType(tensor_type(shape, FixedType.of(format)), IntAttr(lanes), IntAttr(pixels))
 
 
 def port_stream(shape: Sequence[int], format: Format) -> StreamType:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,8 @@ from xdsl.dialects.builtin import (
     IntegerType,
     StringAttr,
     TensorType,
+    f32,
+    f64,
     i8,
     i16,
     i32,
@@ -32,6 +33,8 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
+
+from calocc.dialects.fixed.types import tensor_type
 
 
 class BlobStore(OpAsmDialectInterface):
@@ -74,7 +77,7 @@ class BlobStore(OpAsmDialectInterface):
 
 BLOBS = BlobStore()
 
-_INTEGERS: Sequence[Attribute] = (i8, i16, i32, i64)
+_INTEGERS: Sequence[IntegerType] = (i8, i16, i32, i64)
 
 
 @irdl_attr_definition
@@ -91,7 +94,7 @@ class BlobAttr(ParametrizedAttribute):
         if np.issubdtype(array.dtype, np.integer):
             array = array.astype(_narrowest(array))
         key = StringAttr(BLOBS.add(np.ascontiguousarray(array).tobytes()))
-        return BlobAttr(key, _tensor(array.dtype, array.shape))
+        return BlobAttr(key, tensor_type(array.shape, _element_type(array.dtype)))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -140,17 +143,12 @@ def _narrowest(array: NDArray[Any]) -> type[np.signedinteger[Any]]:
     return np.int64
 
 
-@lru_cache(maxsize=4096)
-def _tensor(dtype: np.dtype[Any], shape: tuple[int, ...]) -> TensorType[IntegerType | AnyFloat]:
-    return TensorType(_element_type(dtype), shape)
-
-
 def _element_type(dtype: np.dtype[Any]) -> IntegerType | AnyFloat:
     if dtype == np.float32:
-        return Float32Type()
+        return f32
     if dtype == np.float64:
-        return Float64Type()
-    return IntegerType(dtype.itemsize * 8)
+        return f64
+    return _INTEGERS[dtype.itemsize.bit_length() - 1]
 
 
 def _dtype(element: Attribute) -> np.dtype[Any]:

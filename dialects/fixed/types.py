@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
-from xdsl.dialects.builtin import BoolAttr, IntAttr
+from xdsl.dialects.builtin import BoolAttr, IntAttr, TensorType
 from xdsl.dialects.utils import EnumAttribute
 from xdsl.ir import Attribute, ParametrizedAttribute, SpacedOpaqueSyntaxAttribute, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
@@ -68,6 +69,12 @@ class FixedType(ParametrizedAttribute, TypeAttribute):
 
 
 _format = lru_cache(maxsize=4096)(Format)
+
+
+@lru_cache(maxsize=4096)
+def tensor_type(shape: tuple[int, ...], element: Attribute) -> TensorType[Any]:
+    """The type of a tensor, made once: modules have many tensors of few types."""
+    return TensorType(element, shape)
 
 
 # xDSL has a StrEnum of its own, for older Pythons; pyright does not take the standard one.

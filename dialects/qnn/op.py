@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from calocc.dialects.fixed.format import Format
 from calocc.dialects.fixed.interval import Interval
-from calocc.dialects.fixed.types import FixedType
+from calocc.dialects.fixed.types import FixedType, tensor_type
 
 Shape = tuple[int, ...]
 Mantissas = NDArray[np.int64]
@@ -72,17 +71,12 @@ def is_constant(value: SSAValue) -> bool:
 
 def real_tensor(shape: Sequence[int]) -> Tensor:
     """The type of a tensor of reals."""
-    return _tensor(tuple(shape), f32)
+    return tensor_type(tuple(shape), f32)
 
 
 def fixed_tensor(shape: Sequence[int], format: Format) -> Tensor:
     """The type of a tensor of fixed-point numbers."""
-    return _tensor(tuple(shape), FixedType.of(format))
-
-
-@lru_cache(maxsize=4096)
-def _tensor(shape: Shape, element: Attribute) -> Tensor:
-    return TensorType(element, shape)
+    return tensor_type(tuple(shape), FixedType.of(format))
 
 
 class QnnOp(IRDLOperation, ABC):
