@@ -97,8 +97,7 @@ class Drawer:
         results, block = [values[ref] for ref in outputs], self.builder.block
         for op in reversed(list(block.ops)):
             if not op.results[0].uses and op.results[0] not in results:
-                op.detach()
-                op.erase()
+                block.erase_op(op)
         for argument in block.args:
             if not argument.uses and argument not in results:
                 block.erase_arg(argument)
@@ -258,8 +257,7 @@ class Drawer:
             value = None
         if value is None or prod(shape_of(value)) > LARGEST:
             for op in reversed(list(self.builder.block.ops)[count:]):
-                op.detach()
-                op.erase()
+                self.builder.block.erase_op(op)
             return None
         refs = tuple(t.ref for t in operands)
         self.read.update(refs)

@@ -132,6 +132,11 @@ _FITTED = (
 _TRIES = 8
 
 
+def _text(name: str, parameters: Parameters) -> str:
+    """A quantizer as it stands in a model."""
+    return f"{name}({','.join(f'{key}={value!r}' for key, value in parameters.items())})"
+
+
 def _accepted(text: str) -> Quantizer | None:
     try:
         return parse(text)
@@ -143,9 +148,7 @@ def drawn(source: Source, names: tuple[str, ...] = _ANY) -> Quantizer:
     """A quantizer of one of these names, with any parameters that it takes."""
     for _ in range(_TRIES):
         name = source.one_of(names)
-        parameters = PARAMETERS[name](source)
-        given = ",".join(f"{key}={value!r}" for key, value in parameters.items())
-        found = _accepted(f"{name}({given})")
+        found = _accepted(_text(name, PARAMETERS[name](source)))
         if found is not None:
             return found
     return parse("quantized_bits(4,1,alpha=1)")
@@ -164,14 +167,14 @@ def of_few_levels(source: Source) -> str:
     """A cast to at most eight levels, which rounds and overflows in any way, most often saturating
     or wrapping."""
     bits = source.integer(1, 3)
-    given = {
+    parameters: Parameters = {
         "bits": bits,
         "integer": source.integer(-1, bits - 1),
         "signed": source.flag(),
         "rounding": source.one_of(ROUNDINGS),
         "overflow": source.pick("sat", "wrap", "sat", "wrap", *OVERFLOWS),
     }
-    return f"fixed_point({','.join(f'{key}={value!r}' for key, value in given.items())})"
+    return _text("fixed_point", parameters)
 
 
 def on_a_grid(text: str) -> bool:

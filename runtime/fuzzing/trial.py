@@ -33,6 +33,7 @@ from calocc.dialects.dataflow.stream import StreamType
 from calocc.dialects.fixed.arithmetic import to_real
 from calocc.dialects.fixed.interval import Interval
 from calocc.dialects.qnn.op import QnnOp, format_of, is_fixed
+from calocc.passes.lowering.constants import FLOAT64_BITS
 from calocc.runtime.attack import Attack
 from calocc.runtime.emulator import execute
 from calocc.runtime.fuzzing.coverage import Coverage
@@ -52,7 +53,6 @@ Ints = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
 CONTEXT = new_context()
-FLOAT64_BITS = 53
 FLOAT64_NOISE = 2.0**-40
 """What float64 itself rounds on the way through a small model, relative to its values."""
 
@@ -225,13 +225,11 @@ def _outside(array: Ints, bounds: Interval, frac: int) -> tuple[int, int] | None
 def _verify_ends(module: ModuleOp) -> None:
     """What follows takes layers that are wrong to processes that are, or to none; but formats that
     are too narrow it takes as they are."""
-    match stage_of(module):
-        case Stage.FIXED:
-            check_formats(module)
-        case Stage.DATAFLOW:
-            verify(module)
-        case _:
-            pass
+    stage = stage_of(module)
+    if stage is Stage.FIXED:
+        check_formats(module)
+    elif stage is Stage.DATAFLOW:
+        verify(module)
 
 
 @dataclass
@@ -405,15 +403,15 @@ class Trial:
             attack.note(mantissas, self.result.expected, wanted)
             if self.plan.search:
                 attack.run(self.plan.search)
-        rounded = _is_beyond_float64(lowered)
         found = zip(output_ports(lowered), attack.worst, attack.culprits, strict=True)
         for port, worst, culprit in found:
             if port.bound is None or not np.isfinite(port.bound):
                 continue
             self.result.stages.add(Stage.QNN)
-            noise = FLOAT64_NOISE * (1 + port.bound + attack.largest)
-            if port.bound == 0 and not rounded:
-                noise = 0.0
+            if worst <= port.bound:
+                continue
+            exact = port.bound == 0 and not _is_beyond_float64(lowered)
+            noise = 0.0 if exact else FLOAT64_NOISE * (1 + port.bound + attack.largest)
             if not worst <= port.bound + noise:
                 what = f"output {port.name!r} is {worst:.9g} away, certified are {port.bound:.9g}"
                 self.fail("bound", self.plan.numerics, what, culprit, 0)
